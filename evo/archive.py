@@ -1,0 +1,89 @@
+"""Every architecture ever scored: by whom it was proposed, when, and with what result. One SQLite file.
+
+A generation is one transaction: after a kill at any moment it is there whole or not at all.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from evo.objectives import MEASURES
+
+FORMAT = 1
+SCHEMA = f"""
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY, encoding TEXT NOT NULL UNIQUE, accuracy REAL NOT NULL, madds INTEGER NOT NULL,
+    params INTEGER NOT NULL, proposer TEXT NOT NULL, generation INTEGER NOT NULL, at REAL NOT NULL);
+CREATE TABLE generations (generation INTEGER PRIMARY KEY, hypervolume REAL NOT NULL, seconds REAL NOT NULL);
+PRAGMA user_version = {FORMAT};
+"""
+
+
+class Generation(NamedTuple):
+    """Shapes: n evaluations, L decisions. `rows` (n, 3) are MEASURES."""
+
+    encodings: np.ndarray
+    rows: np.ndarray
+    proposers: list[str]
+
+
+class Archive:
+    """`path` is made if it is missing. ValueError if it is no archive of this format."""
+
+    def __init__(self, path: Path):
+        self.db = sqlite3.connect(path)
+        try:
+            version = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self.db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} cannot be read ({error}); move it away to begin the search again") from error
+        if version not in (0, FORMAT):
+            raise ValueError(f"{path} has format {version}, this version reads {FORMAT}; use another --run")
+
+    def __len__(self) -> int:
+        return self.db.execute("SELECT COUNT(*) FROM evaluations").fetchone()[0]
+
+    def record(self, generation: int, found: Generation, hypervolume: float, seconds: float) -> None:
+        """All of a generation or nothing; sqlite3.IntegrityError if it holds an encoding that is already here."""
+        now = time.time()
+        lines = [
+            (json.dumps(encoding.tolist()), accuracy, int(madds), int(params), proposer, generation, now)
+            for encoding, (accuracy, madds, params), proposer in zip(*found, strict=True)
+        ]
+        with self.db:
+            self.db.executemany(
+                "INSERT INTO evaluations (encoding, accuracy, madds, params, proposer, generation, at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                lines,
+            )
+            self.db.execute("INSERT INTO generations VALUES (?, ?, ?)", (generation, hypervolume, seconds))
+
+    def generations(self) -> Iterator[Generation]:
+        """In the order recorded."""
+        for (generation,) in self.db.execute("SELECT generation FROM generations ORDER BY generation").fetchall():
+            yield self._read("WHERE generation = ?", (generation,))
+
+    def everything(self) -> Generation:
+        return self._read("", ())
+
+    def seconds(self) -> float:
+        """Spent on all generations."""
+        return self.db.execute("SELECT TOTAL(seconds) FROM generations").fetchone()[0]
+
+    def hypervolume(self) -> float:
+        """After the last generation; 0 before the first."""
+        newest = self.db.execute("SELECT hypervolume FROM generations ORDER BY generation DESC LIMIT 1").fetchone()
+        return newest[0] if newest else 0.0
+
+    def _read(self, where: str, values: tuple) -> Generation:
+        columns = f"encoding, proposer, {', '.join(MEASURES)}"
+        lines = self.db.execute(f"SELECT {columns} FROM evaluations {where} ORDER BY id", values).fetchall()
+        encodings = np.array([json.loads(line[0]) for line in lines], dtype=np.int64)
+        rows = np.array([line[2:] for line in lines], dtype=np.float64).reshape(-1, len(MEASURES))
+        return Generation(encodings, rows, [line[1] for line in lines])

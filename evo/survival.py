@@ -1,0 +1,75 @@
+"""Who survives: non-dominated sorting and crowding distance (NSGA-II, Deb et al. 2002). All objectives are minimised.
+
+Shapes: N individuals, M objectives. Pure functions of arrays: (N, M) in, indices or values out.
+"""
+
+import numpy as np
+
+
+def dominates(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
+    """(N, M) -> (N, N) bool: [i, j] says that i dominates j.
+
+    With `violation` (N,) >= 0, constraint domination: whoever violates less dominates, and objectives
+    decide only between feasible individuals (violation 0).
+    """
+    i, j = objectives[:, None, :], objectives[None, :, :]
+    better = (i <= j).all(-1) & (i < j).any(-1)
+    if violation is None:
+        return better
+    feasible = violation == 0
+    return (better & feasible[:, None] & feasible) | (violation[:, None] < violation)
+
+
+def ranks(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
+    """(N, M) -> (N,) int: 0 for the non-dominated front, 1 for the front without it, and so on."""
+    beats = dominates(objectives, violation)
+    beaten_by = beats.sum(0)
+    rank = np.full(len(objectives), -1)
+    current = 0
+    while (rank < 0).any():
+        front = (beaten_by == 0) & (rank < 0)
+        rank[front] = current
+        beaten_by = beaten_by - beats[front].sum(0)
+        current += 1
+    return rank
+
+
+def crowding(objectives: np.ndarray) -> np.ndarray:
+    """(N, M) of one front -> (N,): the mean over objectives of the gap between the two neighbours, ends infinite.
+
+    Among equal values the order of the rows decides, as in pymoo. An objective that is the same for all says nothing.
+    """
+    n, m = objectives.shape
+    if n <= 2:
+        return np.full(n, np.inf)
+    distance = np.zeros(n)
+    for values in objectives.T:
+        order = np.argsort(values, kind="stable")
+        span = values[order[-1]] - values[order[0]]
+        if span > 0:
+            distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / span
+            distance[order[[0, -1]]] = np.inf
+    return distance / m
+
+
+def survive(objectives: np.ndarray, violation: np.ndarray | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best n of N, whole fronts first, then the least crowded: indices, their ranks, their crowding, each (n,)."""
+    rank = ranks(objectives, violation)
+    distance = np.empty(len(rank))
+    for front in np.unique(rank):
+        distance[rank == front] = crowding(objectives[rank == front])
+    best = np.lexsort((-distance, rank))[:n]  # stable: among equals the older one stays
+    return best, rank[best], distance[best]
+
+
+def nondominated(objectives: np.ndarray) -> np.ndarray:
+    """(N, M) -> (N,) bool: whom nobody dominates. For large N: each step keeps one and strikes all it dominates."""
+    alive, keep = np.arange(len(objectives)), np.zeros(len(objectives), dtype=bool)
+    alive = alive[np.lexsort(objectives.T)]  # nobody is dominated by a later one
+    while len(alive):
+        first, values = objectives[alive[0]], objectives[alive]
+        keep[alive[0]] = True
+        dominated = (first <= values).all(1) & (first < values).any(1)
+        dominated[0] = True
+        alive = alive[~dominated]
+    return keep

@@ -1,0 +1,80 @@
+"""The Pareto front of a run: front.json, its hypervolume, and how it is printed.
+
+front.json: {"format": 1, "space": name, "space_options": the rest of what `search_spaces.load` takes,
+"objectives": {name: "max" | "min"}, "limits": {"max_madds": 350000000.0, ...}, "evaluations": n,
+"hypervolume": 0..1, "front": [point, ...], "picks": {"A": point, ...}}; a point is {"encoding": [...], "accuracy": ...,
+"madds": ..., "params": ..., "proposer": ...}, and a pick has also "why".
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pymoo.indicators.hv import HV
+from rich.console import Console
+from rich.table import Table
+
+from evo.archive import Generation
+from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, violation
+from evo.survival import nondominated
+from search_spaces import SearchSpace
+from supernet.checkpoint import FORMAT, write
+
+Point = dict
+
+
+def front(found: Generation, objectives: Sequence[Objective], limits: Sequence[Limit]) -> list[Point]:
+    """The non-dominated architectures within the limits, the most accurate first."""
+    feasible = np.flatnonzero(violation(found.rows, limits) == 0)
+    best = feasible[nondominated(minimised(found.rows[feasible], objectives))]
+    best = best[np.lexsort((found.rows[best, 1], -found.rows[best, 0]))]
+    return [
+        {
+            "encoding": found.encodings[i].tolist(),
+            "accuracy": float(found.rows[i, 0]),
+            **{name: int(value) for name, value in zip(MEASURES[1:], found.rows[i, 1:], strict=True)},
+            "proposer": found.proposers[i],
+        }
+        for i in best
+    ]
+
+
+def hypervolume(objectives: np.ndarray, best: np.ndarray, worst: np.ndarray) -> float:
+    """Share of the box between the space's best and worst values (M,) that the points (N, M) dominate, 0..1."""
+    scaled = (objectives - best) / np.where(worst > best, worst - best, 1.0)
+    return float(HV(ref_point=np.ones(len(best)))(scaled)) if len(objectives) else 0.0
+
+
+def save(folder: Path, content: dict) -> None:
+    write(folder / "front.json", json.dumps({"format": FORMAT, **content}, indent=1).encode())
+
+
+def load(folder: Path) -> dict:
+    """front.json as documented above; ValueError if there is none yet or it cannot be read."""
+    path = folder / "front.json"
+    if not path.exists():
+        raise ValueError(f"{folder} has no front.json yet: finish the search with python evo/search.py --run {folder}")
+    try:
+        content = json.loads(path.read_text())
+        known = content["format"] == FORMAT and {"space", "front", "picks"} <= content.keys()
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); python evo/search.py --run {folder} writes it again") from error
+    if not known:
+        raise ValueError(f"{path} has format {content['format']}, this version reads {FORMAT}")
+    return content
+
+
+def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:
+    """Prints points as a table that fits 80 columns; of more than `most`, evenly spread ones."""
+    kept = np.unique(np.linspace(0, len(points) - 1, min(most, len(points))).astype(int))
+    rest = f", {len(kept)} of {len(points)} shown" if len(kept) < len(points) else ""
+    table = Table(title=title + rest, title_justify="left", box=None, pad_edge=False)
+    for column in ("", "accuracy", *NOUNS.values()):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("encoding", no_wrap=True)
+    for i in kept:
+        point = points[i]
+        costs = (f"{point[name]:,}" for name in NOUNS)
+        table.add_row(names[i] if names else "", f"{point['accuracy']:.4f}", *costs, space.code(point["encoding"]))
+    Console(width=max(80, Console().width)).print(table)

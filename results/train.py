@@ -1,0 +1,153 @@
+"""Trains a picked network stand-alone, from scratch.
+
+    python results/train.py RUN --pick A
+    python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
+Called again it goes on where it was. The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
+"""
+
+import json
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+import tyro
+from torch import nn
+
+import search_spaces
+from results import front
+from search_spaces import SearchSpace
+from search_spaces.blocks import initialise
+from supernet import checkpoint, command, fit, run_folder
+from supernet.data import DataConfig, load
+
+RECIPES = {  # by data set
+    "digits": fit.Recipe(epochs=40, batch_size=64, lr=0.1, weight_decay=1e-3),
+    "": fit.Recipe(epochs=200, batch_size=128, lr=0.1, weight_decay=5e-4),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to train, and how."""
+
+    run: tyro.conf.Positional[str]
+    """Run folder of a search."""
+    pick: str = "A"
+    """One of the run's picks."""
+    encoding: str | None = None
+    """Train this architecture instead of a pick."""
+    name: str = "own"
+    """What to call an architecture given by --encoding."""
+    data_root: str | None = None
+    """Where the images lie now, if they have moved."""
+    seed: int = 0
+    """Of the initial weights and the order of the images."""
+    epochs: int | None = None
+    """Default: 40 for digits, else 200."""
+    batch_size: int | None = None
+    """Default: 64 for digits, else 128."""
+    lr: float | None = None
+    """Initial learning rate, falling along a cosine. Default: 0.1."""
+    weight_decay: float | None = None
+    """Default: 1e-3 for digits, else 5e-4."""
+    label_smoothing: float | None = None
+    """Default: 0.1."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """CPU threads. Default 0: 1 for images up to 16 pixels, else PyTorch's choice."""
+
+    def __post_init__(self):
+        if not re.fullmatch(r"\w[\w-]*", self.name):
+            raise ValueError(f"--name must be letters, digits, - or _; got {self.name!r}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must not be negative, got {self.seed}")
+
+
+def _chosen(config: Config, content: dict, space: SearchSpace) -> tuple[str, dict]:
+    """The name and the point to train."""
+    if config.encoding is not None:
+        return config.name, {"encoding": list(space.parse(config.encoding))}
+    if config.pick not in content["picks"]:
+        raise ValueError(f"{config.run} has no pick {config.pick!r}; it has {', '.join(content['picks']) or 'none'}")
+    return config.pick, content["picks"][config.pick]
+
+
+def _files(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / "trained" / f"{name}.safetensors", folder / "trained" / f"{name}.json"
+
+
+def load_trained(folder: Path, pick: str) -> nn.Module:
+    """See `results.load`."""
+    run_folder.require(folder)
+    path, card = _files(folder, pick)
+    if not re.fullmatch(r"\w[\w-]*", pick) or not path.exists() or not card.exists():
+        trained = sorted(p.stem for p in (folder / "trained").glob("*.json"))
+        raise ValueError(
+            f"{folder} has no trained {pick!r} (trained are: {', '.join(trained) or 'none'}); "
+            f"python results/train.py {folder} --pick {pick} trains it"
+        )
+    tensors, meta = checkpoint.load(path, "stand-alone")
+    space = dict(meta["space"])
+    net = search_spaces.load(space.pop("name"), **space).build(meta["encoding"])
+    net.load_state_dict(fit.weights(tensors))
+    return net.eval()
+
+
+def main(config: Config) -> None:
+    folder = Path(config.run)
+    saved, content = run_folder.require(folder), front.load(folder)
+    space_spec = dict(saved["space"])
+    space = search_spaces.load(space_spec.pop("name"), **space_spec)
+    name, point = _chosen(config, content, space)
+    known = {field.name for field in fields(DataConfig)}
+    settings = {k: v for k, v in saved["settings"]["supernet"].items() if k in known}
+    if config.data_root is not None:
+        settings["data_root"] = config.data_root
+    recipe = _recipe(config, settings["data"])
+    target = command.device(config.device)
+    data = load(DataConfig(**settings))
+    command.set_threads(config.threads, data.image_size)
+    if data.fingerprint() != saved["data"]:
+        raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
+    report(folder, name, point, space, data.to(target), recipe, config.seed)
+
+
+def _recipe(config: Config, data: str) -> fit.Recipe:
+    names = ("epochs", "batch_size", "lr", "weight_decay", "label_smoothing")
+    chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    return fit.Recipe(**{**vars(RECIPES.get(data, RECIPES[""])), **chosen})
+
+
+def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recipe: fit.Recipe, seed: int) -> None:
+    """Trains, tests, writes the card and prints it."""
+    path, card = _files(folder, name)
+    net = space.build(point["encoding"])
+    initialise(net, torch.Generator().manual_seed(seed))
+    net = net.to(data.mean.device, memory_format=torch.channels_last)
+    meta = {"kind": "stand-alone", "space": space.spec, "encoding": point["encoding"], "seed": seed}
+    meta["recipe"] = vars(recipe)
+
+    def forward(net, images, rng):
+        yield net(images)
+
+    def evaluate(net, part="score"):
+        return fit.accuracy(net.eval(), data, part).item()
+
+    fit.fit(net, forward, evaluate, data, recipe, seed, path, meta, name)
+    score, test = evaluate(net), evaluate(net, "test")
+    madds, params = space.cost([point["encoding"]])[0].tolist()
+    content = {**meta, "score_accuracy": score, "test_accuracy": test, "madds": madds, "params": params}
+    checkpoint.write(card, json.dumps({"format": checkpoint.FORMAT, **content}, indent=1).encode())
+    print(f"{name}: {space.describe(point['encoding'])}")
+    print(f"{madds:,} multiply-adds, {params:,} params")
+    if "accuracy" in point:
+        print(f"the supernet said   {point['accuracy']:.4f} on the {len(data.score.labels):,} held-out images")
+    print(f"stand-alone         {score:.4f} on the same images")
+    print(f"stand-alone, test   {test:.4f} on {len(data.test.labels):,} images that no search has seen")
+    print(f'written to {path}; in Python: results.load("{folder}", "{name}")')
+
+
+if __name__ == "__main__":
+    command.call(main, Config, __doc__)

@@ -1,0 +1,34 @@
+"""What exists and what it costs. A new space is one file and one line in SPACES."""
+
+import inspect
+
+from search_spaces import published
+from search_spaces.digits import digits
+from search_spaces.fairnas import fairnas
+from search_spaces.mobilenet_v2 import mobilenet_v2
+from search_spaces.space import SearchSpace
+
+__all__ = ["SPACES", "SearchSpace", "load", "published"]
+
+SPACES = {
+    "digits": digits,
+    "fairnas": fairnas,
+    "mobilenet_v2": mobilenet_v2,
+}
+
+
+def load(name: str, image_size: int | None = None, num_classes: int | None = None, **options) -> SearchSpace:
+    """The space called `name`; None keeps the space's own default. `options` are the space's own, all whole numbers.
+
+    ValueError lists what is known if the name or an option is not, or says which value is wrong.
+    """
+    if name not in SPACES:
+        raise ValueError(f"unknown search space {name!r}; known are {', '.join(SPACES)}")
+    options |= {k: v for k, v in (("image_size", image_size), ("num_classes", num_classes)) if v is not None}
+    known = inspect.signature(SPACES[name]).parameters
+    for option, value in options.items():
+        if option not in known:
+            raise ValueError(f"space {name} has no option {option!r}; it has {', '.join(known)}")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{option} of space {name} must be a whole number, got {value!r}")
+    return SPACES[name](**options)

@@ -1,0 +1,1 @@
+"""One set of weights for every architecture of a space: trained fairly, read fast."""

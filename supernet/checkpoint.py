@@ -1,0 +1,47 @@
+"""Files that hold weights: safetensors with a JSON header. Nothing is unpickled.
+
+Every file is written beside its name and renamed.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+FORMAT = 1
+
+
+def write(path: Path, content: bytes) -> None:
+    """All of `content` or nothing: a kill or a full disk at any moment leaves the old file whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> None:
+    """`meta` is anything JSON can hold; tensors may live on any device."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write(path, to_bytes(tensors, {"fairfront": json.dumps({"format": FORMAT, **meta})}))
+
+
+def load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
+    """Tensors and meta as saved. ValueError if the file is damaged, of another format or not of this `kind`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            meta = json.loads((file.metadata() or {}).get("fairfront", "{}"))
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it to begin this part again") from error
+    if meta.get("format") != FORMAT or meta.get("kind") != kind:
+        raise ValueError(f"{path} is no {kind} of format {FORMAT}; delete it or use another folder")
+    return tensors, meta

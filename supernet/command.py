@@ -1,0 +1,85 @@
+"""What every script does at its door: flags from a config dataclass, one line for every error, exit code 2."""
+
+import contextlib
+import io
+import os
+import shlex
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import tyro
+
+from supernet import run_folder
+
+
+def call(main: Callable, config_type: type, description: str) -> None:
+    """Runs main(config) and exits: 0 done, 2 with one line for wrong input, 130 after Ctrl-C.
+
+    A config with a `folder` takes what that run was begun with as its defaults, so that the same `--run` goes on.
+    """
+    try:
+        config = parse(config_type, sys.argv[1:], description)
+        if hasattr(config, "folder"):
+            saved = run_folder.read(Path(config.folder)).get("settings", {})
+            default = run_folder.merge(config_type(), saved)
+            config = parse(config_type, sys.argv[1:], description, default)
+        main(config)
+    except KeyboardInterrupt:
+        command = shlex.join(["python", *sys.argv])
+        print(f"\nstopped; nothing finished is lost. To go on: {command}", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
+        sys.exit(1)
+    except (ValueError, OSError, ArithmeticError, sqlite3.Error) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parse(config_type: type, argv: Sequence[str], description: str, default=None):
+    """The config that the flags say; ValueError with one line instead of tyro's box."""
+    options = {} if default is None else {"default": default}
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            marked = tyro.conf.OmitArgPrefixes[config_type]
+            config = (tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands)
+            return tyro.cli(marked, args=argv, description=description, config=config, **options)
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise ValueError(f"{_first_message(box.getvalue())} (--help lists every flag)") from None
+
+
+def _first_message(box: str) -> str:
+    """The text of tyro's error box up to its first rule, without the frame."""
+    lines = [line.strip(" │|") for line in box.splitlines()]
+    body = []
+    for line in lines:
+        if body and (not line or set(line) <= set("─-")):
+            break
+        if line and line[0] not in "╭╰+":
+            body.append(line)
+    return " ".join(body)
+
+
+def set_threads(threads: int, image_size: int) -> None:
+    """0: one thread for images up to 16 pixels, where more do not help and stall on busy cores; else PyTorch's choice."""
+    if threads == 0 and image_size <= 16:
+        threads = 1
+    if threads > 0:
+        torch.set_num_threads(threads)
+
+
+def device(name: str) -> torch.device:
+    """The device called `name`; "auto": a GPU if there is one. ValueError if it cannot be used."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
+    return torch.device(name)

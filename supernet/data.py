@@ -1,0 +1,142 @@
+"""Images and labels, held as uint8 on the device and augmented there as whole batches.
+
+Three parts: train (weights learn on it), score (held out of training, ranks architectures), test (never used
+by a search; stand-alone networks report on it). Shapes: N images, B batch, C channels, H = W pixels.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from supernet.sources import SOURCES, Images
+
+SCORE_SHARE = {"digits": 0.2}  # of the training images; elsewhere a tenth
+TEST_SHARE = 0.2  # where a data set brings no test images of its own
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images."""
+
+    data: str = "digits"
+    """digits, folder (one subfolder per class, by itself or in train/ and val/ or test/), cifar10 or cifar100."""
+    data_root: str | None = None
+    """Where the images lie; cifar10 and cifar100 are downloaded there if they are missing."""
+    image_size: int | None = None
+    """Pixels. Default: the images' own size, at most 224."""
+    train_images: int | None = None
+    """Use only so many training images. Default: all."""
+    score_images: int | None = None
+    """Held out of training to score architectures. Default: a tenth (digits: a fifth) of the training images."""
+    skip_corrupt: bool = False
+    """Leave out images that cannot be read, instead of stopping."""
+
+    def __post_init__(self):
+        if self.data not in SOURCES:
+            raise ValueError(f"unknown data set {self.data!r}; known are {', '.join(SOURCES)}")
+        if self.data != "digits" and self.data_root is None:
+            raise ValueError(f"--data {self.data} needs --data-root DIR")
+        for flag in ("image_size", "train_images", "score_images"):
+            if getattr(self, flag) is not None and getattr(self, flag) < 1:
+                raise ValueError(f"--{flag.replace('_', '-')} must be at least 1, got {getattr(self, flag)}")
+
+
+class Data(NamedTuple):
+    """`mean` and `std` (C,) are the training images', in units of 0..255."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    score: Images
+    test: Images
+    mean: torch.Tensor
+    std: torch.Tensor
+    pad: int  # pixels of random shift
+    flip: bool  # whether a mirrored image is still of its class
+
+    @property
+    def image_size(self) -> int:
+        return self.train.images.shape[-1]
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[1]
+
+    def to(self, device: torch.device) -> "Data":
+        parts = {part: getattr(self, part).to(device) for part in ("train", "score", "test", "mean", "std")}
+        return self._replace(**parts)
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) uint8 -> float32, mean 0 and deviation 1 per channel, channels last in memory."""
+        mean, std = self.mean[:, None, None], self.std[:, None, None]
+        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def augment(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """(B, C, H, W) uint8 -> the same, each shifted by up to `pad` pixels and, if `flip`, mirrored half the time."""
+        b, _, h, w = images.shape
+        corner = torch.randint(0, 2 * self.pad + 1, (2, b, 1), generator=generator)
+        flip = torch.rand(b, 1, generator=generator) < (0.5 if self.flip else 0.0)
+        rows = corner[0] + torch.arange(h)
+        columns = corner[1] + torch.where(flip, torch.arange(w).flip(0), torch.arange(w))
+        rows, columns = rows.to(images.device), columns.to(images.device)
+        padded = F.pad(images, [self.pad] * 4)
+        batch = torch.arange(b, device=images.device)[:, None, None]
+        # The two slices around the index arrays move C to the end: (B, H, W, C), as channels-last memory wants it.
+        return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+    def batches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """One epoch of augmented, normalised mini-batches in random order; an incomplete last one is left out."""
+        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        order = torch.randperm(len(self.train.labels), generator=generator)
+        size = min(size, len(order))
+        for start in range(0, len(order) - size + 1, size):
+            chosen = order[start : start + size].to(self.train.images.device)
+            images = self.augment(self.train.images[chosen], generator)
+            yield self.normalise(images), self.train.labels[chosen]
+
+    def fingerprint(self) -> dict:
+        """What makes two data sets the same: names, sizes and a digest of the training images and their labels."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in (*self.train, *self.score):
+            digest.update(tensor.cpu().numpy().data)
+        sizes = {part: len(getattr(self, part).labels) for part in ("train", "score", "test")}
+        return {"classes": list(self.classes), **sizes, "image_size": self.image_size, "digest": digest.hexdigest()}
+
+
+def load(config: DataConfig) -> Data:
+    """Reads, splits and measures the images; ValueError or OSError says what is wrong with them.
+
+    The split depends on the images alone, never on a run's seed, so that no run trains on another one's test images.
+    """
+    classes, parts = SOURCES[config.data](config)
+    rng = np.random.default_rng(0)
+    if "test" not in parts:
+        parts["train"], parts["test"] = _split(parts["train"], TEST_SHARE, rng, classes)
+    if config.score_images is not None or "score" not in parts:
+        share = SCORE_SHARE.get(config.data, 0.1)
+        if config.score_images is not None:
+            share = config.score_images / len(parts["train"].labels)
+        parts["train"], parts["score"] = _split(parts["train"], share, rng, classes)
+    train = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
+    pixels = train.images[:20_000].float()
+    mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp(min=1.0)
+    pad = max(1, train.images.shape[-1] // 8)
+    return Data(config.data, classes, train, parts["score"], parts["test"], mean, std, pad, config.data != "digits")
+
+
+def _split(images: Images, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple[Images, Images]:
+    """Sets `share` of every class apart: (what stays, what was set apart), each with every class in it."""
+    labels = images.labels.numpy()
+    apart = np.zeros(len(labels), dtype=bool)
+    for k, name in enumerate(classes):
+        members = rng.permutation(np.flatnonzero(labels == k))
+        n = max(1, round(share * len(members)))
+        if n >= len(members):
+            raise ValueError(f"class {name!r} has {len(members)} images: too few to hold {n} out of training")
+        apart[members[:n]] = True
+    return images.take(np.flatnonzero(~apart)), images.take(np.flatnonzero(apart))

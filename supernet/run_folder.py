@@ -1,0 +1,107 @@
+"""A run folder: what was asked for, on which data, and nothing of another search.
+
+settings.json: {"format": 1, "settings": {part: {flag: value}}, "space": what `search_spaces.load` takes,
+"data": the images' fingerprint, "versions": {...}}. The parts are "supernet" and "search".
+"""
+
+import dataclasses
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+from supernet.checkpoint import FORMAT, write
+
+PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
+FREE = {"run", "device", "threads"}  # may change from call to call, not kept
+GROWS = {"evaluations"}  # kept, and may be raised later
+
+
+def read(folder: Path) -> dict:
+    """The run's settings.json; empty if there is none. ValueError if it cannot be ours."""
+    path = folder / "settings.json"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: --run needs a folder")
+    if not path.exists():
+        return {}
+    try:
+        saved = json.loads(path.read_text())
+        known = saved["format"] == FORMAT and {"settings", "space", "data"} <= saved.keys()
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); use another --run") from error
+    if not known:
+        raise ValueError(f"{path} has format {saved['format']}, this version reads {FORMAT}; use another --run")
+    return saved
+
+
+def require(folder: Path) -> dict:
+    """As `read`, but the run must exist."""
+    saved = read(folder)
+    if not saved:
+        raise ValueError(f"{folder} is no run folder: it has no settings.json (python evo/search.py makes one)")
+    return saved
+
+
+def merge(config, saved: dict):
+    """The config with the saved settings in place of its own; `saved` maps parts to settings."""
+    settings = {name: value for part in saved.values() for name, value in part.items()}
+
+    def fill(config):
+        fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+        for name, value in fields.items():
+            if dataclasses.is_dataclass(value):
+                fields[name] = fill(value)
+            elif name in settings and name not in FREE:
+                fields[name] = tuple(settings[name]) if isinstance(value, tuple) else settings[name]
+        return type(config)(**fields)
+
+    return fill(config)
+
+
+def flat(config) -> dict:
+    """The settings of a config and of the configs in it, as JSON values, without those that may change."""
+    settings = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            settings |= flat(value)
+        elif field.name not in FREE:
+            settings[field.name] = list(value) if isinstance(value, tuple) else value
+    return settings
+
+
+def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None:
+    """Makes `folder` this run's, or checks that it is: ValueError names every setting that is not as it was.
+
+    `parts` maps "supernet", "search" to their settings.
+    """
+    saved = read(folder)
+    if saved:
+        for part, settings in parts.items():
+            old = saved["settings"].get(part, {})
+            _same(folder, {**old, **{k: settings[k] for k in GROWS & settings.keys()}}, settings, _flag)
+        _same(folder, saved["space"], space, "the space's {}".format)
+        _same(folder, saved["data"], data, "the data's {}".format)
+    settings = {**saved.get("settings", {}), **parts}
+    if settings != saved.get("settings"):
+        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        content = {"format": FORMAT, "settings": settings, "space": space, "data": data, "versions": versions}
+        write(folder / "settings.json", json.dumps(content, indent=1).encode())
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _same(folder: Path, old: dict, new: dict, name) -> None:
+    keys = [k for k in new if k in old and old[k] != new[k]]
+    changed = [f"{name(k)} was {_short(old[k])}, now {_short(new[k])}" for k in keys]
+    if changed:
+        raise ValueError(
+            f"{folder} holds another run: {'; '.join(changed)}. Call with the old settings, or with another --run"
+        )
+
+
+def _short(value) -> str:
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,145 @@
+"""Where images come from: each source gives its class names and its parts (train, and score or test if it has them).
+
+A new source is one function and one line in SOURCES. Shapes: N images, C channels, H = W pixels.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torchvision import datasets
+
+DEFAULT_SIZE = 224
+
+
+class Images(NamedTuple):
+    images: torch.Tensor  # (N, C, H, W) uint8
+    labels: torch.Tensor  # (N,) int64
+
+    def take(self, indices: np.ndarray) -> "Images":
+        indices = torch.from_numpy(indices)
+        return Images(self.images[indices], self.labels[indices])
+
+    def to(self, device: torch.device) -> "Images":
+        return Images(self.images.to(device), self.labels.to(device))
+
+
+Parts = tuple[tuple[str, ...], dict[str, Images]]
+
+
+def _digits(config) -> Parts:
+    """scikit-learn's bundled handwritten digits: 1,797 grey images of 8 x 8 pixels, values 0..16."""
+    bunch = load_digits()
+    images = torch.from_numpy((bunch.images[:, None] * (255 / 16)).astype(np.uint8))
+    if config.image_size not in (None, 8):
+        raise ValueError(f"the digits have 8 pixels: leave out --image-size {config.image_size}")
+    return tuple("0123456789"), {"train": Images(images, torch.from_numpy(bunch.target.astype(np.int64)))}
+
+
+def _cifar(config) -> Parts:
+    dataset = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[config.data]
+    if config.image_size not in (None, 32):
+        raise ValueError(f"{config.data} has 32 pixels: leave out --image-size {config.image_size}")
+    try:
+        parts = {part: dataset(config.data_root, train=part == "train", download=True) for part in ("train", "test")}
+    except (RuntimeError, OSError) as error:
+        raise ValueError(
+            f"{config.data} is not in {config.data_root} and could not be downloaded ({error}); "
+            "put its archive there, or use --data folder with the images as files"
+        ) from error
+    images = {
+        part: Images(torch.from_numpy(d.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(d.targets))
+        for part, d in parts.items()
+    }
+    return tuple(parts["train"].classes), images
+
+
+def _folder(config) -> Parts:
+    """train/ with val/ (then they test), or val/ and test/ (then val scores), or the classes at the top."""
+    root = Path(config.data_root)
+    if not root.is_dir():
+        raise ValueError(f"--data-root {root} is no folder")
+    found = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
+    if "train" not in found:
+        found = {"train": root}
+    if "val" in found:
+        found["score" if "test" in found else "test"] = found.pop("val")
+    listed = {part: _list_images(folder) for part, folder in found.items()}
+    classes = listed["train"][0]
+    for part, (names, _) in listed.items():
+        if names != classes:
+            odd = sorted(set(names) ^ set(classes))
+            raise ValueError(f"{found[part]} and {found['train']} must hold the same classes; only one has {odd[0]!r}")
+    size = config.image_size or _own_size(listed["train"][1])
+    _check_memory(sum(len(samples) for _, samples in listed.values()), size)
+    return classes, {part: _read(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
+
+
+def _list_images(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
+    try:
+        found = datasets.ImageFolder(folder)
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"no images in {folder}: expected one subfolder per class, with images in each ({error})"
+        ) from error
+    if len(found.classes) < 2:
+        raise ValueError(f"{folder} has one class, {found.classes[0]!r}: a classifier needs at least two subfolders")
+    return tuple(found.classes), found.samples
+
+
+def _own_size(samples: list[tuple[str, int]]) -> int:
+    for path, _ in samples:
+        try:
+            with Image.open(path) as image:
+                return min(*image.size, DEFAULT_SIZE)
+        except (OSError, ValueError):
+            continue
+    raise ValueError(f"no readable image beside {samples[0][0]}")
+
+
+def _check_memory(n: int, size: int) -> None:
+    needed, free = 3 * n * size * size, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > free / 2:
+        raise ValueError(
+            f"{n:,} images of {size} pixels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "
+            "use a smaller --image-size or fewer images"
+        )
+
+
+def _read(samples: list[tuple[str, int]], size: int, skip_corrupt: bool) -> Images:
+    images, labels, corrupt = [], [], []
+    for path, label in samples:
+        try:
+            images.append(_decode(path, size))
+            labels.append(label)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            if not skip_corrupt:
+                raise ValueError(
+                    f"{path} is no readable image ({error}); mend or remove it, or pass --skip-corrupt"
+                ) from error
+            corrupt.append(path)
+    if corrupt:
+        print(f"skipped {len(corrupt)} unreadable images, the first is {corrupt[0]}")
+    if not images:
+        raise ValueError(f"no readable image beside {samples[0][0]}")
+    return Images(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
+
+
+def _decode(path: str, size: int) -> np.ndarray:
+    """(size, size, 3) uint8: the shorter side resized, the centre cut out."""
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+    if image.size != (size, size):
+        scale = size / min(image.size)
+        image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    return np.asarray(image)
+
+
+SOURCES: dict[str, Callable[..., Parts]] = {"digits": _digits, "folder": _folder, "cifar10": _cifar, "cifar100": _cifar}

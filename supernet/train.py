@@ -1,0 +1,125 @@
+"""Trains a supernet, fairly.
+
+    python supernet/train.py                                   the bundled digits, a minute
+    python supernet/train.py --space fairnas --space-options stem_stride=1 --data folder --data-root DIR
+Called again with the same --run it goes on where it was.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import search_spaces
+from search_spaces import SearchSpace
+from supernet import command, fit, model, run_folder
+from supernet.data import Data, DataConfig, load
+from supernet.fairness import SAMPLERS, rounds
+
+RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, section 4.2
+    "digits": fit.Recipe(epochs=30, batch_size=64, lr=0.1, weight_decay=1e-3),
+    "fairnas": fit.Recipe(epochs=150, batch_size=256, lr=0.045, weight_decay=4e-5),
+}
+PROBES = 8  # random paths whose mean accuracy is shown after every epoch
+
+
+@dataclass(frozen=True)
+class Config:
+    """The supernet: its space, its images, its training."""
+
+    run: str | None = None
+    """Run folder. Default: runs/SPACE-DATA-SEED."""
+    seed: int = 0
+    """Of every random choice but the split of the images."""
+    space: str = "digits"
+    """Search space: digits, fairnas or mobilenet_v2."""
+    space_options: tuple[str, ...] = ()
+    """The space's own options, for example stem_stride=1."""
+    images: DataConfig = field(default_factory=DataConfig)
+    fairness: str = "strict"
+    """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
+    epochs: int | None = None
+    """Default: 30 for digits, else 150."""
+    batch_size: int | None = None
+    """Default: 64 for digits, else 256."""
+    lr: float | None = None
+    """Initial learning rate, falling along a cosine. Default: 0.1 for digits, else 0.045."""
+    weight_decay: float | None = None
+    """Default: 1e-3 for digits, else 4e-5."""
+    label_smoothing: float | None = None
+    """Default: 0.1."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """CPU threads. Default 0: 1 for images up to 16 pixels, else PyTorch's choice."""
+
+    def __post_init__(self):
+        if self.fairness not in SAMPLERS:
+            raise ValueError(f"unknown --fairness {self.fairness!r}; known are {', '.join(SAMPLERS)}")
+        if self.space not in search_spaces.SPACES:
+            raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
+        if self.seed < 0 or self.threads < 0:
+            raise ValueError(f"--seed and --threads must not be negative, got {self.seed} and {self.threads}")
+        self.recipe()
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.run or f"runs/{self.space}-{self.images.data}-{self.seed}")
+
+    def recipe(self) -> fit.Recipe:
+        published = RECIPES.get(self.images.data, RECIPES["fairnas"])
+        names = ("epochs", "batch_size", "lr", "weight_decay", "label_smoothing")
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return fit.Recipe(**{**vars(published), **chosen})
+
+
+def load_space(config: Config, data: Data) -> SearchSpace:
+    """The config's space for these images."""
+    options = {}
+    for text in config.space_options:
+        name, _, value = text.partition("=")
+        if not value.strip().isdigit():
+            raise ValueError(f"--space-options takes NAME=NUMBER, got {text!r}")
+        options[name.strip()] = int(value)
+    given = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
+    return search_spaces.load(config.space, **{**given, **options})
+
+
+def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
+    """The space and the images, on the device."""
+    target = command.device(config.device)
+    data = load(config.images)
+    command.set_threads(config.threads, data.image_size)
+    return load_space(config, data), data.to(target)
+
+
+def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Module, list[dict]]:
+    """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
+    generator = torch.Generator().manual_seed(config.seed)
+    net = model.build(space, generator).to(data.mean.device, memory_format=torch.channels_last)
+    sample, recipe = SAMPLERS[config.fairness], config.recipe()
+    recipe = fit.Recipe(**{**vars(recipe), "epochs": recipe.epochs * rounds(config.fairness, space.choices)})
+    probes = space.sample(np.random.default_rng(config.seed), PROBES)
+
+    def forward(net, images, rng):
+        for path in sample(space.choices, rng):
+            yield net(images, path[None])[0]
+
+    def evaluate(net):
+        return fit.accuracy(lambda images: net.eval()(images, probes), data, "score").mean().item()
+
+    path, meta = config.folder / "supernet.safetensors", {"kind": "supernet", "space": space.spec}
+    return net, fit.fit(net, forward, evaluate, data, recipe, config.seed, path, meta, "supernet")
+
+
+def main(config: Config) -> None:
+    space, data = load_inputs(config)
+    run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
+    _, history = train(config, space, data)
+    print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")
+    print(f"written to {config.folder}; next: python evo/search.py --run {config.folder}")
+
+
+if __name__ == "__main__":
+    command.call(main, Config, __doc__)

@@ -1,0 +1,125 @@
+"""Against brute force, pymoo and DEAP, on random populations full of ties."""
+
+import numpy as np
+import pytest
+from deap import base, creator, tools
+from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from evo import survival
+
+
+def tied(rng, n, m, levels=5) -> np.ndarray:
+    return rng.integers(0, levels, (n, m)).astype(float)
+
+
+def brute_ranks(points) -> np.ndarray:
+    rank, left, current = np.full(len(points), -1), set(range(len(points))), 0
+    while left:
+        beaten = {j for j in left for i in left if all(points[i] <= points[j]) and any(points[i] < points[j])}
+        for i in left - beaten:
+            rank[i] = current
+        left, current = beaten, current + 1
+    return rank
+
+
+def deap_population(points):
+    if not hasattr(creator, "TestFitness"):
+        creator.create("TestFitness", base.Fitness, weights=(-1.0,))
+        creator.create("TestIndividual", list, fitness=creator.TestFitness)
+    population = []
+    for i, row in enumerate(points):
+        individual = creator.TestIndividual([i])
+        individual.fitness.weights = (-1.0,) * len(row)
+        individual.fitness.values = tuple(row)
+        population.append(individual)
+    return population
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_ranks_equal_brute_force_pymoo_and_deap(m, seed):
+    points = tied(np.random.default_rng(seed), 60, m)
+    ours = survival.ranks(points)
+    assert (ours == brute_ranks(points)).all()
+    for rank, front in enumerate(NonDominatedSorting().do(points)):
+        assert set(front) == set(np.flatnonzero(ours == rank))
+    for rank, front in enumerate(tools.sortNondominated(deap_population(points), len(points))):
+        assert {individual[0] for individual in front} == set(np.flatnonzero(ours == rank))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5, 1000])
+@pytest.mark.parametrize("n", [1, 2, 3, 40])
+def test_crowding_equals_pymoo_with_ties(n, levels, rng):
+    points = tied(rng, n, 3, levels)
+    ours = survival.crowding(points)
+    if n > 2:
+        assert ours == pytest.approx(pymoo_crowding(points))
+    else:
+        assert np.isinf(ours).all()
+
+
+def pymoo_crowding(points) -> np.ndarray:
+    """pymoo's, but a column without any spread counts as nothing there and here."""
+    return calc_crowding_distance(points) if np.ptp(points, axis=0).any() else np.zeros(len(points))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_survivors_equal_pymoo_and_deap(seed):
+    # Few equal rows, many fronts: every column has ties, the whole rows are distinct.
+    rng = np.random.default_rng(seed)
+    points = np.unique(tied(rng, 120, 3, levels=12), axis=0)
+    rng.shuffle(points)
+    n = len(points) // 2
+    best, rank, distance = survival.survive(points, None, n)
+    assert (survival.ranks(points)[best] == rank).all()
+
+    fronts = NonDominatedSorting().do(points, n_stop_if_ranked=n)
+    whole = np.concatenate([*fronts[:-1], np.empty(0, int)]).astype(int)
+    assert set(whole) <= set(best)
+    last = np.asarray(fronts[-1])
+    by_crowding = np.sort(calc_crowding_distance(points[last]))[::-1][: n - len(whole)]
+    assert np.sort(distance[rank == rank.max()])[::-1] == pytest.approx(by_crowding)
+
+    theirs = {individual[0] for individual in tools.selNSGA2(deap_population(points), n)}
+    assert set(whole) <= theirs
+    assert len(theirs) == len(best)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_survivors_are_the_same_individuals_unless_equals_are_cut_apart(seed):
+    points = np.random.default_rng(seed).random((80, 3))
+    everyone, rank, distance = survival.survive(points, None, 80)
+    if (rank[39], distance[39]) == (rank[40], distance[40]):  # both at an end of the last front
+        assert np.isinf(distance[39])
+        return
+    assert set(everyone[:40]) == {individual[0] for individual in tools.selNSGA2(deap_population(points), 40)}
+
+
+def test_constraint_domination(rng):
+    points = tied(rng, 60, 2)
+    violation = np.where(rng.random(60) < 0.5, 0.0, rng.integers(1, 4, 60).astype(float))
+    rank = survival.ranks(points, violation)
+    feasible = violation == 0
+    assert (rank[feasible] == brute_ranks(points[feasible])).all()
+    assert rank[feasible].max() < rank[~feasible].min()
+    missed, order = violation[~feasible], rank[~feasible]
+    assert (np.sign(missed[:, None] - missed) == np.sign(order[:, None] - order)).all()
+
+
+def test_all_infeasible_population_survives_by_violation(rng):
+    violation = rng.permutation(np.arange(1.0, 21.0))
+    best, _, _ = survival.survive(tied(rng, 20, 2), violation, 5)
+    assert set(violation[best]) == {1.0, 2.0, 3.0, 4.0, 5.0}
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_nondominated_equals_rank_zero(m, rng):
+    for levels in (2, 6, 10_000):
+        points = tied(rng, 150, m, levels)
+        assert (survival.nondominated(points) == (survival.ranks(points) == 0)).all()
+
+
+def test_empty_and_single():
+    assert survival.nondominated(np.empty((0, 2))).shape == (0,)
+    assert survival.survive(np.array([[1.0, 2.0]]), None, 5)[0].tolist() == [0]

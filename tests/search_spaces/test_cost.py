@@ -1,0 +1,94 @@
+"""The cost table against the papers, torchvision, and three counters run on the built networks."""
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+import search_spaces
+from search_spaces import cost
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # both use what their own dependencies call deprecated
+    import thop
+    from fvcore.nn import FlopCountAnalysis
+
+SPACES = [("fairnas", 64), ("fairnas", 224), ("mobilenet_v2", 96), ("digits", 8), ("digits", 32)]
+UNCOUNTED = (nn.BatchNorm2d, nn.AdaptiveAvgPool2d, nn.ReLU6, nn.Dropout)
+
+
+@pytest.mark.parametrize("name", search_spaces.published.ARCHITECTURES)
+def test_published_architectures_cost_what_their_authors_code_costs(name):
+    architecture = search_spaces.published.ARCHITECTURES[name]
+    space = search_spaces.load(architecture.space)
+    assert tuple(space.cost([architecture.encoding])[0]) == architecture.cost
+
+
+def test_fairnas_extremes():
+    low, high = search_spaces.load("fairnas").cost_range()
+    assert (round(low[0] / 1e6, 2), round(high[0] / 1e6, 2)) == (247.13, 557.41)
+    assert (round(low[1] / 1e6, 3), round(high[1] / 1e6, 3)) == (3.189, 5.090)
+
+
+def test_all_k3e6_is_mobilenet_v2():
+    space = search_spaces.load("mobilenet_v2")
+    encoding = space.parse("k3e6 " * 16)
+    with torch.device("meta"):
+        reference = torchvision.models.mobilenet_v2()
+    madds, params = space.cost([encoding])[0]
+    assert params == sum(p.numel() for p in reference.parameters())
+    assert madds == cost.measure(lambda: reference, (3, 224, 224))[0][0]
+    assert round(madds / 1e6, 2) == 300.77
+    ours = [tuple(p.shape) for p in space.build(encoding).parameters()]
+    assert ours == [tuple(p.shape) for p in reference.parameters()]
+
+
+def fvcore_count(net: nn.Module, images: torch.Tensor) -> int:
+    counter = FlopCountAnalysis(net, images).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    free = dict.fromkeys(("aten::batch_norm", "aten::adaptive_avg_pool2d"), lambda inputs, outputs: 0)
+    return int(counter.set_op_handle(**free).total())
+
+
+def thop_count(net: nn.Module, images: torch.Tensor) -> int:
+    free = dict.fromkeys(UNCOUNTED, lambda module, x, y: None)
+    return int(thop.profile(net, (images,), custom_ops=free, verbose=False)[0])  # writes into the net: give a copy
+
+
+@pytest.mark.filterwarnings("ignore")  # the witnesses' own deprecations
+@pytest.mark.parametrize(("name", "image_size"), SPACES)
+def test_table_equals_three_counters_on_built_networks(name, image_size, rng):
+    space = search_spaces.load(name, image_size=image_size, num_classes=11)
+    for encoding in space.sample(rng, 3):
+        net = space.build(encoding).eval()
+        images = torch.zeros(1, space.in_channels, image_size, image_size)
+        madds, params = space.cost([encoding])[0]
+        assert params == sum(p.numel() for p in net.parameters())
+        assert madds == cost.measure(lambda e=encoding: space.build(e), images.shape[1:])[0][0]
+        assert madds == fvcore_count(net, images)
+        assert madds == thop_count(space.build(encoding).eval(), images)
+
+
+@pytest.mark.parametrize("name", search_spaces.SPACES)
+def test_range_is_reached_and_never_left(name, rng):
+    space = search_spaces.load(name)
+    low, high = space.cost_range()
+    costs = space.cost(space.sample(rng, 2000))
+    assert (low <= costs).all()
+    assert (costs <= high).all()
+    assert (space.cost([[0] * len(space.choices)])[0] == low).all()
+
+
+def test_a_hundred_thousand_encodings_cost_under_a_tenth_of_a_second(rng):
+    space = search_spaces.load("fairnas")
+    encodings = space.sample(rng, 100_000)
+    space.cost(encodings[:1])  # measures the table
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        space.cost(encodings)
+        times.append(time.perf_counter() - start)
+    assert np.median(times) < 0.1

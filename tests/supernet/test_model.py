@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import search_spaces
+from supernet import model
+from supernet.fairness import strict
+
+
+@pytest.fixture(params=["digits", "fairnas", "mobilenet_v2"])
+def space(request):
+    size = {"digits": 8}.get(request.param, 32)
+    return search_spaces.load(request.param, image_size=size, num_classes=5)
+
+
+@pytest.fixture
+def net(space):
+    return model.build(space, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def images(space):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(4, space.in_channels, space.image_size, space.image_size, generator=generator)
+
+
+def test_stand_alone_net_with_a_paths_weights_gives_bit_equal_logits(space, net, images, rng):
+    net.train()(images, strict(space.choices, rng))  # moves the running statistics
+    paths = space.sample(rng, 3)
+    with torch.inference_mode():
+        together = net.eval()(images, paths)
+        for path, logits in zip(paths, together, strict=True):
+            alone = space.build(path)
+            alone.load_state_dict(net.extract(path).state_dict())
+            assert torch.equal(alone.eval()(images), logits)
+
+
+def test_extracted_path_is_a_copy(space, net, images, rng):
+    (path,) = space.sample(rng, 1)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    copy = net.extract(path).train()
+    copy(images)
+    with torch.no_grad():
+        for parameter in copy.parameters():
+            parameter.zero_()
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_a_strict_step_gives_every_parameter_the_sum_of_its_paths_gradients(space, net, images, rng):
+    labels = torch.arange(4)
+    for module in net.modules():  # dropout would differ from pass to pass
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    net.double().train()
+    paths = strict(space.choices, rng)
+    for path in paths:
+        F.cross_entropy(net(images.double(), path[None])[0], labels).backward()
+    one_by_one = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
+    net.zero_grad()
+    sum(F.cross_entropy(logits, labels) for logits in net(images.double(), paths)).backward()
+    for name, parameter in net.named_parameters():
+        assert torch.allclose(parameter.grad, one_by_one[name], rtol=1e-9, atol=1e-12), name
+
+
+def test_size_of_the_fairnas_supernet():
+    with torch.device("meta"):
+        net = model.ChainSupernet(search_spaces.load("fairnas"))
+    assert round(sum(p.numel() for p in net.parameters()) / 1e6, 2) == 15.99
+
+
+def test_same_generator_same_weights(space):
+    a, b, c = (model.build(space, torch.Generator().manual_seed(seed)).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+def test_paths_come_back_in_order(space, net, images):
+    paths = np.stack([np.zeros(len(space.choices), int), np.ones(len(space.choices), int)])
+    with torch.inference_mode():
+        forward, backward = net.eval()(images, paths), net(images, paths[::-1].copy())
+    assert torch.equal(forward, backward.flip(0))

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import search_spaces
+from supernet import model
+from supernet.fit import accuracy
+from supernet.oracle import SupernetOracle, fresh_statistics
+
+
+@pytest.fixture
+def space():
+    return search_spaces.load("digits")
+
+
+@pytest.fixture
+def net(space, digits):
+    """Untrained, but with running statistics of its own, and blocks that are not the identity."""
+    net = model.build(space, torch.Generator().manual_seed(0)).train()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    with torch.no_grad():
+        net(digits.normalise(digits.train.images[:50]), space.sample(np.random.default_rng(0), 20))
+    return net
+
+
+@pytest.mark.parametrize("recalibrate", [0, 100])
+def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrate, rng):
+    encodings = space.sample(rng, 6)
+    scores = SupernetOracle(net, digits, recalibrate, paths_at_once=4).accuracy(encodings)
+    for encoding, score in zip(encodings, scores, strict=True):
+        alone = net.extract(encoding).eval()
+        if recalibrate:
+            for module in alone.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.reset_running_stats()
+                    module.momentum = None
+                    module.train()
+            with torch.no_grad():
+                alone(digits.normalise(digits.train.images[:recalibrate]))
+            alone.eval()
+        assert score == accuracy(alone, digits, "score").item()
+
+
+@pytest.mark.parametrize("recalibrate", [0, 100])
+def test_no_candidate_touches_another(space, net, digits, recalibrate, rng):
+    encodings = space.sample(rng, 8)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    oracle = SupernetOracle(net, digits, recalibrate)
+    forward, backward = oracle.accuracy(encodings), oracle.accuracy(encodings[::-1])
+    assert (forward == backward[::-1]).all()
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+    assert all(m.momentum == 0.1 for m in net.modules() if isinstance(m, nn.BatchNorm2d))
+
+
+def test_statistics_come_back_after_an_error(net, space):
+    path = net.path([0] * len(space.choices))
+    before = {name: tensor.clone() for name, tensor in path.state_dict().items()}
+    with pytest.raises(RuntimeError), fresh_statistics(path, [torch.zeros(2, 3, 8, 8)]):
+        pass  # three channels: not reached
+    assert all(torch.equal(before[name], tensor) for name, tensor in path.state_dict().items())
+
+
+def test_empty_population_scores_empty(net, digits):
+    assert SupernetOracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
