@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shlex
 import sqlite3
 import sys
@@ -51,23 +52,27 @@ def parse(config_type: type, argv: Sequence[str], description: str, default=None
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise ValueError(f"{_first_message(box.getvalue())} (--help lists every flag)") from None
+        raise ValueError(f"{_message(box.getvalue())} (--help lists every flag)") from None
 
 
-def _first_message(box: str) -> str:
-    """The text of tyro's error box up to its first rule, without the frame."""
-    lines = [line.strip(" │|") for line in box.splitlines()]
-    body = []
+def _message(box: str) -> str:
+    """What tyro's error box says, without its frame, its title and its help."""
+    lines = [line.strip(" │") for line in box.splitlines()]
+    sections = [[]]
     for line in lines:
-        if body and (not line or set(line) <= set("─-")):
-            break
-        if line and line[0] not in "╭╰+":
-            body.append(line)
-    return " ".join(body)
+        if line and set(line) <= set("─-"):
+            sections.append([])
+        elif line and line[0] not in "╭╰":
+            sections[-1].append(line)
+    framed = box.startswith("╭")  # where the output can show it; else the title stands above a rule
+    text = " ".join(sections[0 if framed else 1])
+    text = text.partition(" Got errors:")[0]
+    text = re.sub(r"no type matching \{None\}\|(\w+) could be instantiated from \[(.*)\]\.", r"\2 is no \1", text)
+    return re.sub(r"^Error parsing [a-z][\w.]*: ", "", text)
 
 
 def set_threads(threads: int, image_size: int) -> None:
-    """0: one thread for images up to 16 pixels, where more do not help and stall on busy cores; else PyTorch's choice."""
+    """0: one thread for images up to 16 pixels, where more do not help and stall on busy cores; else PyTorch's."""
     if threads == 0 and image_size <= 16:
         threads = 1
     if threads > 0:

@@ -1,0 +1,60 @@
+"""Benchmark records: one JSON file per figure we claim, with the machine, versions, commit and command behind it."""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+RECORDS = Path(__file__).parent / "records"
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("torch", "torchvision", "numpy", "pymoo", "deap", "fvcore", "thop")
+
+
+def machine() -> dict:
+    """Processor, cores, memory in GiB, and the GPU if there is one."""
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.split(": ", 1)[1] for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"cpu": names[0], "cores": os.cpu_count(), "memory_gib": round(memory, 1), "gpu": gpu}
+
+
+def commit() -> str:
+    """The checked-out commit, marked if files were changed since."""
+    return subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def save(name: str, figures: dict) -> Path:
+    """Writes records/NAME.json and returns its path."""
+    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    record = {
+        "name": name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions,
+        **figures,
+    }
+    RECORDS.mkdir(exist_ok=True)
+    path = RECORDS / f"{name}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def load(name: str) -> dict:
+    return json.loads((RECORDS / f"{name}.json").read_text())
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,0 +1,257 @@
+"""The main script, as a user meets it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import search_spaces
+from evo import search
+from evo.archive import Archive
+from results import front
+from supernet import oracle, run_folder, train
+
+ROOT = Path(__file__).parents[2]
+QUICK = ("--epochs", "2", "--evaluations", "60", "--population", "20", "--threads", "1")
+
+
+def archive(folder) -> tuple[list, list, list]:
+    encodings, rows, proposers = Archive(folder / "archive.sqlite").everything()
+    return encodings.tolist(), rows.tolist(), proposers
+
+
+def copy_supernet(source: Path, target: Path) -> Path:
+    target.mkdir()
+    shutil.copy(source / "supernet.safetensors", target)
+    return target
+
+
+def test_a_run_leaves_what_it_promises(finished_run):
+    content = json.loads((finished_run / "front.json").read_text())
+    assert (content["format"], content["space"], content["evaluations"]) == (1, "digits", 60)
+    assert content["objectives"] == {"accuracy": "max", "madds": "min", "params": "min"}
+    space = search_spaces.load(content["space"], **content["space_options"])
+    assert content["front"]
+    for point in content["front"]:
+        assert space.cost([point["encoding"]])[0].tolist() == [point["madds"], point["params"]]
+        assert 0 <= point["accuracy"] <= 1
+        assert point["proposer"] in ("random", "evolution")
+    assert list(content["picks"]) == ["A", "B", "C"]
+    assert content["picks"]["A"]["madds"] >= content["picks"]["B"]["madds"] >= content["picks"]["C"]["madds"]
+    assert {p.name for p in finished_run.iterdir()} == {
+        "front.json", "archive.sqlite", "settings.json", "supernet.safetensors",
+    }  # fmt: skip
+
+
+def test_the_archive_holds_no_architecture_twice(finished_run):
+    encodings, _, _ = archive(finished_run)
+    assert len({tuple(e) for e in encodings}) == len(encodings) == 60
+
+
+def test_the_front_is_the_archives_front(finished_run):
+    encodings, rows, _ = archive(finished_run)
+    content = front.load(finished_run)
+    on_front = {tuple(point["encoding"]) for point in content["front"]}
+    for encoding, (accuracy, madds, params) in zip(encodings, rows, strict=True):
+        better = [
+            r for r in rows
+            if r[0] >= accuracy and r[1] <= madds and r[2] <= params and r != [accuracy, madds, params]
+        ]  # fmt: skip
+        assert (tuple(encoding) in on_front) == (not better)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2])
+def test_stopped_after_k_generations_and_called_again_gives_the_same_front(
+    script, finished_run, tmp_path, monkeypatch, stop_after
+):
+    folder = copy_supernet(finished_run, tmp_path / "run")
+    score, calls = oracle.SupernetOracle.accuracy, []
+
+    def interrupted(self, encodings):
+        if len(calls) == stop_after:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return score(self, encodings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(oracle.SupernetOracle, "accuracy", interrupted)
+        stopped = script(search, "--run", folder, *QUICK)
+    assert stopped.code == 130
+    assert "To go on: python" in stopped.err
+    assert len(archive(folder)[0]) == 20 * stop_after
+    assert script(search, "--run", folder).code == 0  # the settings are the run's
+    assert archive(folder) == archive(finished_run)
+    assert front.load(folder) == front.load(finished_run)
+
+
+def test_killed_at_any_moment_and_called_again_gives_the_same_front(finished_run, tmp_path):
+    """A real process, SIGKILL, from the first epoch on."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "evo/search.py", "--run", str(folder), *QUICK]
+    started = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (folder / "supernet.safetensors").exists() and time.monotonic() - started < 120:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / "front.json").exists()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert front.load(folder) == front.load(finished_run)
+    assert (folder / "supernet.safetensors").stat().st_size == (finished_run / "supernet.safetensors").stat().st_size
+
+
+def test_output_fits_eighty_columns_and_says_what_to_do_next(script, run_copy):
+    outcome = script(search, "--run", run_copy)
+    assert outcome.code == 0
+    assert all(len(line) <= 80 for line in outcome.out.splitlines() if str(run_copy) not in line)
+    for wanted in ("Pareto front", "multiply-adds", "Picks", "results/pick.py", "results/train.py", "--pick A"):
+        assert wanted in outcome.out
+
+
+def test_a_finished_run_goes_on_with_more_evaluations(script, run_copy, finished_run):
+    assert script(search, "--run", run_copy, "--evaluations", "70").code == 0
+    more, before = archive(run_copy), archive(finished_run)
+    assert len(more[0]) == 70
+    assert more[0][:60] == before[0]
+
+
+def test_limits_hold_for_everything_scored(script, finished_run, tmp_path):
+    folder = copy_supernet(finished_run, tmp_path / "run")
+    space = search_spaces.load("digits")
+    budget = int(space.cost_range()[0, 0] * 1.2)
+    outcome = script(search, "--run", folder, *QUICK, "--max-madds", budget, "--objectives", "accuracy", "params:max")
+    assert outcome.code == 0
+    rows = np.array(archive(folder)[1])
+    assert len(rows) > 20
+    assert (rows[:, 1] <= budget).all()
+    content = front.load(folder)
+    assert content["objectives"] == {"accuracy": "max", "params": "max"}
+    assert content["limits"] == {"max_madds": budget}
+
+
+def test_a_limit_on_accuracy_that_nobody_meets_is_said_and_nothing_is_lost(script, finished_run, tmp_path):
+    folder = copy_supernet(finished_run, tmp_path / "run")
+    outcome = script(search, "--run", folder, *QUICK, "--min-accuracy", "0.9999")
+    assert outcome.code == 0
+    assert "no architecture of 60 scored ones meets the limits" in outcome.out
+    assert front.load(folder)["front"] == []
+
+
+def test_an_exhausted_space_ends_the_search_cleanly(script, finished_run, tmp_path, monkeypatch):
+    folder = copy_supernet(finished_run, tmp_path / "run")
+    monkeypatch.setattr(search.goals, "cost_violation", lambda space, encodings, limits: encodings[:, :4].sum(1))
+    outcome = script(search, "--run", folder, *QUICK, "--max-madds", "1G")
+    assert outcome.code == 0
+    assert "the space has no more architectures: ended after 36 evaluations" in outcome.out
+
+
+BAD_FLAGS = [
+    (["--nope"], "Unrecognized"),
+    (["--epochs", "many"], "--epochs"),
+    (["--space", "resnet"], "known are digits, fairnas"),
+    (["--space-options", "stem_stride"], "NAME=NUMBER"),
+    (["--space-options", "depth=3"], "no option 'depth'"),
+    (["--space", "fairnas"], "image size must be a multiple of 32"),
+    (["--data", "mnist"], "known are digits, folder"),
+    (["--data", "folder", "--data-root", "/nowhere"], "/nowhere is no folder"),
+    (["--objectives", "speed"], "known are accuracy, madds, params"),
+    (["--objectives", "madds:up"], "must be min or max"),
+    (["--max-madds", "lots"], "is no number"),
+    (["--max-madds", "10"], "the cheapest has"),
+    (["--max-madds", "10k", "--max-params", "100M"], "the cheapest has"),
+    (["--fairness", "fair"], "known are strict, uniform"),
+    (["--population", "1"], "--population >= 2"),
+    (["--evaluations", "0"], "--evaluations >= 1"),
+    (["--epochs", "0"], "--epochs >= 1"),
+    (["--batch-size", "1"], "--batch-size >= 2"),
+    (["--lr", "-1"], "--lr > 0"),
+    (["--seed", "-1"], "must not be negative"),
+    (["--device", "gpu"], "--device gpu cannot be used here"),
+    (["--run", __file__], "is a file"),
+]
+
+
+@pytest.mark.parametrize(("flags", "message"), BAD_FLAGS, ids=lambda value: " ".join(value) if value else "")
+def test_wrong_input_ends_in_one_line_with_the_mend_and_code_two(script, tmp_path, flags, message):
+    outcome = script(search, "--run", tmp_path / "run", *flags)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert outcome.err.startswith("error: ")
+    assert message in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--space", "mobilenet_v2", "--space-options", "stem_stride=1", "--image-size", "8"], "multiple of 16"),
+        (["--epochs", "5"], "--epochs was 2, now 5"),
+        (["--lr", "0.3", "--population", "30"], "--lr was None, now 0.3"),
+        (["--seed", "3"], "--seed was 0, now 3"),
+        (["--objectives", "accuracy"], "--objectives was accuracy madds params, now accuracy"),
+        (["--score-images", "100"], "--score-images was None, now 100"),
+    ],
+)
+def test_a_run_of_other_settings_is_refused_and_left_whole(script, run_copy, finished_run, flags, message):
+    outcome = script(search, "--run", run_copy, *flags)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    for path in finished_run.iterdir():
+        assert (run_copy / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_run_of_another_space_or_other_images_is_refused(script, run_copy, image_folder):
+    saved = json.loads((run_copy / "settings.json").read_text())
+    for part, message in (("space", "the space's image_size was 16"), ("data", "the data's train was 3")):
+        changed = json.loads(json.dumps(saved))
+        changed[part] |= {"space": {"image_size": 16}, "data": {"train": 3}}[part]
+        (run_copy / "settings.json").write_text(json.dumps(changed))
+        outcome = script(search, "--run", run_copy)
+        assert outcome.code == 2
+        assert message in outcome.err
+    (run_copy / "settings.json").write_text(json.dumps(saved))
+    root = image_folder({"a": 30, "b": 30})
+    outcome = script(search, "--run", run_copy, "--data", "folder", "--data-root", root, "--image-size", "8")
+    assert outcome.code == 2
+    assert "--data was digits, now folder" in outcome.err
+
+
+@pytest.mark.parametrize("name", ["settings.json", "supernet.safetensors", "archive.sqlite"])
+def test_damaged_files_are_named(script, run_copy, name):
+    (run_copy / name).write_bytes(b"rubbish" * 1000)
+    outcome = script(search, "--run", run_copy)
+    assert outcome.code == 2
+    assert name in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_nan_loss_ends_in_one_line(script, tmp_path):
+    outcome = script(search, "--run", tmp_path / "run", *QUICK, "--lr", "1e30")
+    assert outcome.code == 2
+    assert "the loss became" in outcome.err
+    assert "smaller --lr" in outcome.err
+
+
+def test_search_goes_on_from_a_supernet_that_was_trained_before(script, finished_run, tmp_path):
+    folder = tmp_path / "run"
+    assert script(train, "--run", folder, "--epochs", "2", "--threads", "1").code == 0
+    assert set(run_folder.read(folder)["settings"]) == {"supernet"}
+    assert script(search, "--run", folder, *QUICK[2:]).code == 0
+    assert front.load(folder) == front.load(finished_run)
+
+
+def test_colour_images_from_a_folder(script, image_folder, tmp_path):
+    root = image_folder({"train": {"a b": 40, "ü": 40}, "test": {"a b": 5, "ü": 5}}, tmp_path / "my images")
+    flags = ("--data", "folder", "--data-root", root, "--image-size", "8", "--batch-size", "16", *QUICK)
+    outcome = script(search, "--run", tmp_path / "run", *flags)
+    assert outcome.code == 0, outcome.err
+    assert front.load(tmp_path / "run")["space_options"]["in_channels"] == 3
