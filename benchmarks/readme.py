@@ -1,7 +1,7 @@
 """Fills the README's figures from benchmarks/records: no number in it is typed.
 
-    python benchmarks/readme.py            rewrites README.md
-    python benchmarks/readme.py --check    exit code 1 if README.md is not what the records say
+python benchmarks/readme.py            rewrites README.md
+python benchmarks/readme.py --check    exit code 1 if README.md is not what the records say
 """
 
 import re
@@ -23,15 +23,19 @@ def main_job_training() -> str:
 
 
 def main_job_table() -> str:
-    rows = ["| images | space | wall | supernet | search | peak memory | hypervolume |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| images | space | wall | supernet | search | peak memory | hypervolume |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, space in (("digits", "digits"), ("cifar10", "digits")):
         if not (record.RECORDS / f"main_job-{name}.json").exists():
             continue
         r = record.load(f"main_job-{name}")
         m, n = r["median"], r["runs"][0]["evaluations"]
+        search = f"{m['search_seconds']:.0f} s, {n:,} evaluations"
         rows.append(
             f"| {name} | {space} | {m['wall_seconds']:.0f} s | {m['supernet_seconds']:.0f} s | "
-            f"{m['search_seconds']:.0f} s, {n:,} evaluations | {m['peak_memory_mib']:.0f} MiB | {m['hypervolume']:.3f} |"
+            f"{search} | {m['peak_memory_mib']:.0f} MiB | {m['hypervolume']:.3f} |"
         )
     r = record.load("main_job-digits")
     machine, versions = r["machine"], r["versions"]

@@ -81,33 +81,29 @@ def make_engine(config: Config, space: SearchSpace) -> NSGA2:
 def evolve(config: Config, space: SearchSpace, oracle: SupernetOracle, engine: NSGA2, archive: Archive) -> None:
     """Replays what the archive holds, then goes on until enough is scored or the space has no more."""
     objectives, limits = goals.parse_objectives(config.objectives), config.limits()
-    best, worst = goals.scale(space, objectives)
-    points = np.empty((0, len(objectives)))  # of the front so far, minimised
+    tracker = front.Tracker(space, objectives, limits)
 
-    def tell(found: Generation) -> np.ndarray:
-        values, missed = goals.minimised(found.rows, objectives), goals.violation(found.rows, limits)
-        engine.tell(found.encodings, values, missed)
-        both = np.concatenate([points, values[missed == 0]])
-        return both[front.nondominated(both)]
+    def tell(found: Generation) -> None:
+        engine.tell(found.encodings, goals.minimised(found.rows, objectives), goals.violation(found.rows, limits))
+        tracker.add(found.rows)
 
-    generation, top = 0, 0.0
+    generation = 0
     for found in archive.generations():
-        points, generation, top = tell(found), generation + 1, max(top, found.rows[:, 0].max())
+        tell(found)
+        generation += 1
     with Progress("search", config.evaluations, len(archive)) as progress:
         while len(archive) < config.evaluations:
-            start = time.monotonic()
-            n = min(config.population, config.evaluations - len(archive))
-            asked = engine.ask(generation_rng(config.supernet.seed, generation), n)
+            start, left = time.monotonic(), config.evaluations - len(archive)
+            asked = engine.ask(generation_rng(config.supernet.seed, generation), min(config.population, left))
             if not len(asked):
                 print(f"the space has no more architectures: ended after {len(archive)} evaluations")
                 break
             rows = np.column_stack([oracle.accuracy(asked), space.cost(asked)])
             found = Generation(asked, rows, ["random" if generation == 0 else "evolution"] * len(asked))
-            points = tell(found)
-            hypervolume = front.hypervolume(points, best, worst)
-            archive.record(generation, found, hypervolume, time.monotonic() - start)
-            generation, top = generation + 1, max(top, rows[:, 0].max())
-            progress.advance(len(asked), hypervolume=hypervolume, accuracy=top)
+            tell(found)
+            archive.record(generation, found, tracker.hypervolume(), time.monotonic() - start)
+            generation += 1
+            progress.advance(len(asked), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
 
 
 def finish(config: Config, space: SearchSpace, archive: Archive) -> None:
@@ -131,7 +127,8 @@ def show(folder: Path, space: SearchSpace, points: Sequence[front.Point], picks:
     front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures")
     print()
     front.show(space, list(picks.values()), list(picks), "Picks: the most accurate under falling multiply-adds")
-    print(f"\nWritten to {folder}: front.json, archive.sqlite, supernet.safetensors, settings.json")
+    print(f"\nWritten to {folder}:")
+    print("       front.json, archive.sqlite, supernet.safetensors, settings.json")
     print(f"Next:  python results/pick.py {folder} --max-madds {picks['B']['madds']}")
     print(f"       python results/train.py {folder} --pick A")
 

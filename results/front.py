@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from evo.archive import Generation
-from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, violation
+from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, scale, violation
 from evo.survival import nondominated
 from search_spaces import SearchSpace
 from supernet.checkpoint import FORMAT, write
@@ -46,6 +46,26 @@ def hypervolume(objectives: np.ndarray, best: np.ndarray, worst: np.ndarray) -> 
     return float(HV(ref_point=np.ones(len(best)))(scaled)) if len(objectives) else 0.0
 
 
+class Tracker:
+    """The front of all rows of MEASURES added so far, as the search sees it: its hypervolume and the best accuracy."""
+
+    def __init__(self, space: SearchSpace, objectives: Sequence[Objective], limits: Sequence[Limit]):
+        self.objectives, self.limits = objectives, limits
+        self.best, self.worst = scale(space, objectives)
+        self.points = np.empty((0, len(objectives)))
+        self.accuracy = 0.0
+
+    def add(self, rows: np.ndarray) -> None:
+        """(n, 3); rows that miss a limit do not count."""
+        feasible = rows[violation(rows, self.limits) == 0]
+        points = np.concatenate([self.points, minimised(feasible, self.objectives)])
+        self.points = points[nondominated(points)]
+        self.accuracy = max(self.accuracy, *feasible[:, 0], 0.0)
+
+    def hypervolume(self) -> float:
+        return hypervolume(self.points, self.best, self.worst)
+
+
 def save(folder: Path, content: dict) -> None:
     write(folder / "front.json", json.dumps({"format": FORMAT, **content}, indent=1).encode())
 
@@ -69,7 +89,8 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     """Prints points as a table that fits 80 columns; of more than `most`, evenly spread ones."""
     kept = np.unique(np.linspace(0, len(points) - 1, min(most, len(points))).astype(int))
     rest = f", {len(kept)} of {len(points)} shown" if len(kept) < len(points) else ""
-    table = Table(title=title + rest, title_justify="left", box=None, pad_edge=False)
+    print(title + rest)
+    table = Table(box=None, pad_edge=False)
     for column in ("", "accuracy", *NOUNS.values()):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("encoding", no_wrap=True)

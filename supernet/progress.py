@@ -20,7 +20,7 @@ class Progress:
         console = Console(stderr=True)
         self.bar = None
         if console.is_terminal:
-            columns = (BarColumn(bar_width=20), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+            columns = (BarColumn(bar_width=8), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
             text = TextColumn("{task.fields[figures]}")
             left = TimeRemainingColumn(compact=True)
             self.bar = Bar(TextColumn("{task.description}"), *columns, TextColumn("left"), left, text, console=console)
