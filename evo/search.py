@@ -1,8 +1,8 @@
 """The main job: trains a fair supernet, evolves a population against it, prints the Pareto front.
-
-    python evo/search.py                                         the bundled digits, minutes on two cores
-    python evo/search.py --space fairnas --space-options stem_stride=1 --data folder --data-root DIR
 Called again with the same --run it goes on where it was.
+
+    python evo/search.py
+    python evo/search.py --space fairnas --data folder --data-root DIR
 """
 
 import time
@@ -19,6 +19,8 @@ from evo.engine import NSGA2, generation_rng
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
+from supernet.checkpoint import save_json
+from supernet.command import Text
 from supernet.oracle import SupernetOracle
 from supernet.progress import Progress
 
@@ -30,11 +32,11 @@ class Config:
     supernet: train.Config = field(default_factory=train.Config)
     objectives: tuple[str, ...] = ("accuracy", "madds", "params")
     """What to optimise: accuracy, madds, params; NAME:max or NAME:min turns one round."""
-    max_madds: str | None = None
+    max_madds: Text = None
     """At most so many multiply-adds, for example 350M."""
-    max_params: str | None = None
+    max_params: Text = None
     """At most so many parameters, for example 5M."""
-    min_accuracy: str | None = None
+    min_accuracy: Text = None
     """At least this accuracy on the supernet, for example 0.9."""
     population: int = 70
     """Survivors, and children per generation."""
@@ -115,7 +117,7 @@ def finish(config: Config, space: SearchSpace, archive: Archive) -> None:
     content = {"space": space.name, "space_options": options, "objectives": {o.name: o.direction for o in objectives}}
     content |= {"limits": {f"{limit.side}_{limit.name}": limit.bound for limit in limits}}
     content |= {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": points, "picks": picks}
-    front.save(config.folder, content)
+    save_json(config.folder / "front.json", content)
     show(config.folder, space, points, picks, len(archive))
 
 
@@ -144,8 +146,10 @@ def main(config: Config) -> None:
         f"{len(data.score.labels):,} score; run folder {config.folder}"
     )
     net, _ = train.train(config.supernet, space, data)
+    calibration = data.train.images[: config.recalibrate] if config.recalibrate else None  # they are in random order
+    oracle = SupernetOracle(net, *data.score, data.normalise, calibration)
     archive = Archive(config.folder / "archive.sqlite")
-    evolve(config, space, SupernetOracle(net, data, config.recalibrate), engine, archive)
+    evolve(config, space, oracle, engine, archive)
     finish(config, space, archive)
 
 

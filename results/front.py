@@ -6,7 +6,6 @@ front.json: {"format": 1, "space": name, "space_options": the rest of what `sear
 "madds": ..., "params": ..., "proposer": ...}, and a pick has also "why".
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from evo.archive import Generation
 from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, scale, violation
 from evo.survival import nondominated
 from search_spaces import SearchSpace
-from supernet.checkpoint import FORMAT, write
+from supernet.checkpoint import load_json
 
 Point = dict
 
@@ -66,23 +65,12 @@ class Tracker:
         return hypervolume(self.points, self.best, self.worst)
 
 
-def save(folder: Path, content: dict) -> None:
-    write(folder / "front.json", json.dumps({"format": FORMAT, **content}, indent=1).encode())
-
-
 def load(folder: Path) -> dict:
     """front.json as documented above; ValueError if there is none yet or it cannot be read."""
     path = folder / "front.json"
     if not path.exists():
         raise ValueError(f"{folder} has no front.json yet: finish the search with python evo/search.py --run {folder}")
-    try:
-        content = json.loads(path.read_text())
-        known = content["format"] == FORMAT and {"space", "front", "picks"} <= content.keys()
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged ({error}); python evo/search.py --run {folder} writes it again") from error
-    if not known:
-        raise ValueError(f"{path} has format {content['format']}, this version reads {FORMAT}")
-    return content
+    return load_json(path, {"space", "space_options", "front", "picks"})
 
 
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:

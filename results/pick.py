@@ -1,9 +1,11 @@
 """Picks networks from a run's front.
 
-    python results/pick.py RUN                                A, B and C again
-    python results/pick.py RUN --max-madds 350M --name small  the most accurate one within a budget
 A is the most accurate. B is the most accurate within the budget half-way between A's multiply-adds and the cheapest
 on the front, C within half of what is then left: they fall in cost as FairNAS-A/B/C do (arXiv 1907.01845, table 2).
+Limits add the most accurate one within them.
+
+    python results/pick.py RUN
+    python results/pick.py RUN --max-madds 350M --name small
 """
 
 import re
@@ -12,25 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 import search_spaces
 from evo.objectives import MEASURES, Limit, parse_limits, violation
 from results import front
 from supernet import command
+from supernet.checkpoint import save_json
+from supernet.command import Run, Text
 
 
 @dataclass(frozen=True)
 class Config:
     """What to pick."""
 
-    run: tyro.conf.Positional[str]
+    run: Run
     """Run folder."""
-    max_madds: str | None = None
+    max_madds: Text = None
     """At most so many multiply-adds, for example 350M."""
-    max_params: str | None = None
+    max_params: Text = None
     """At most so many parameters, for example 5M."""
-    min_accuracy: str | None = None
+    min_accuracy: Text = None
     """At least this accuracy, for example 0.9."""
     name: str = "limited"
     """What to call the pick made under limits."""
@@ -72,7 +75,7 @@ def main(config: Config) -> None:
     content["picks"] |= abc(content["front"])
     if limits:
         content["picks"][config.name] = within(content["front"], limits)
-    front.save(folder, content)
+    save_json(folder / "front.json", content)
     space = search_spaces.load(content["space"], **content["space_options"])
     picks = content["picks"]
     front.show(space, list(picks.values()), list(picks), f"Picks of {folder}")

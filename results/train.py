@@ -1,17 +1,15 @@
-"""Trains a picked network stand-alone, from scratch.
+"""Trains a picked network stand-alone, from scratch. Called again it goes on where it was.
+The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
 
     python results/train.py RUN --pick A
     python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
-Called again it goes on where it was. The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
 """
 
-import json
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
-import tyro
 from torch import nn
 
 import search_spaces
@@ -19,6 +17,7 @@ from results import front
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet import checkpoint, command, fit, run_folder
+from supernet.command import Run, Text
 from supernet.data import DataConfig, load
 
 RECIPES = {  # by data set
@@ -31,32 +30,20 @@ RECIPES = {  # by data set
 class Config:
     """What to train, and how."""
 
-    run: tyro.conf.Positional[str]
+    run: Run
     """Run folder of a search."""
     pick: str = "A"
     """One of the run's picks."""
-    encoding: str | None = None
+    encoding: Text = None
     """Train this architecture instead of a pick."""
     name: str = "own"
     """What to call an architecture given by --encoding."""
-    data_root: str | None = None
+    data_root: Text = None
     """Where the images lie now, if they have moved."""
     seed: int = 0
     """Of the initial weights and the order of the images."""
-    epochs: int | None = None
-    """Default: 40 for digits, else 200."""
-    batch_size: int | None = None
-    """Default: 64 for digits, else 128."""
-    lr: float | None = None
-    """Initial learning rate, falling along a cosine. Default: 0.1."""
-    weight_decay: float | None = None
-    """Default: 1e-3 for digits, else 5e-4."""
-    label_smoothing: float | None = None
-    """Default: 0.1."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, ..."""
-    threads: int = 0
-    """CPU threads. Default 0: 1 for images up to 16 pixels, else PyTorch's choice."""
+    training: fit.Training = field(default_factory=fit.Training)
+    compute: command.Compute = field(default_factory=command.Compute)
 
     def __post_init__(self):
         if not re.fullmatch(r"\w[\w-]*", self.name):
@@ -101,23 +88,17 @@ def main(config: Config) -> None:
     space_spec = dict(saved["space"])
     space = search_spaces.load(space_spec.pop("name"), **space_spec)
     name, point = _chosen(config, content, space)
-    known = {field.name for field in fields(DataConfig)}
+    known = {f.name for f in fields(DataConfig)}
     settings = {k: v for k, v in saved["settings"]["supernet"].items() if k in known}
     if config.data_root is not None:
         settings["data_root"] = config.data_root
-    recipe = _recipe(config, settings["data"])
-    target = command.device(config.device)
+    recipe = config.training.over(RECIPES.get(settings["data"], RECIPES[""]))
+    target = config.compute.target()
     data = load(DataConfig(**settings))
-    command.set_threads(config.threads, data.image_size)
+    config.compute.set_threads(data.image_size)
     if data.fingerprint() != saved["data"]:
         raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
     report(folder, name, point, space, data.to(target), recipe, config.seed)
-
-
-def _recipe(config: Config, data: str) -> fit.Recipe:
-    names = ("epochs", "batch_size", "lr", "weight_decay", "label_smoothing")
-    chosen = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    return fit.Recipe(**{**vars(RECIPES.get(data, RECIPES[""])), **chosen})
 
 
 def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recipe: fit.Recipe, seed: int) -> None:
@@ -132,14 +113,14 @@ def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recip
     def forward(net, images, rng):
         yield net(images)
 
-    def evaluate(net, part="score"):
-        return fit.accuracy(net.eval(), data, part).item()
+    def evaluate(net, images=data.score):
+        return fit.accuracy(net.eval(), *images, data.normalise).item()
 
     fit.fit(net, forward, evaluate, data, recipe, seed, path, meta, name)
-    score, test = evaluate(net), evaluate(net, "test")
+    score, test = evaluate(net), evaluate(net, data.test)
     madds, params = space.cost([point["encoding"]])[0].tolist()
     content = {**meta, "score_accuracy": score, "test_accuracy": test, "madds": madds, "params": params}
-    checkpoint.write(card, json.dumps({"format": checkpoint.FORMAT, **content}, indent=1).encode())
+    checkpoint.save_json(card, content)
     print(f"{name}: {space.describe(point['encoding'])}")
     print(f"{madds:,} multiply-adds, {params:,} params")
     if "accuracy" in point:

@@ -15,8 +15,9 @@ STAGES = (  # channels, repeats, stride of the first
 
 def digits(image_size: int = 8, num_classes: int = 10, in_channels: int = 1) -> chain.Chain:
     """6^6 networks."""
+    options = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     return chain.Chain(
-        spec={"name": "digits", **locals()},
+        spec={"name": "digits", **options},
         stem=lambda: nn.Sequential(*conv_bn_relu6(in_channels, 16, 3)),
         stages=chain.layers(STAGES, 16, OPTIONS),
         head=lambda: classifier(32, 64, num_classes),

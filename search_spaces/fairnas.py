@@ -3,12 +3,8 @@
 The paper counts 6^16, MobileNetV2's layers (see mobilenet_v2.py); the released models have 19 free layers.
 """
 
-from torch import nn
-
-from search_spaces import chain
-from search_spaces.blocks import classifier, conv_bn_relu6, inverted_residuals, separable_conv
-
-OPTIONS = inverted_residuals(kernels=(3, 5, 7), expansions=(3, 6))
+from search_spaces.chain import Chain
+from search_spaces.mobile import mobile
 
 STAGES = (  # channels, repeats, stride of the first
     (32, 2, 2),  # 112 -> 56 with images of 224
@@ -20,14 +16,6 @@ STAGES = (  # channels, repeats, stride of the first
 )
 
 
-def fairnas(image_size: int = 224, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = 2) -> chain.Chain:
-    """6^19 networks. `stem_stride=1` keeps small images (CIFAR's 32 pixels) large."""
-    if stem_stride not in (1, 2):
-        raise ValueError(f"stem_stride must be 1 or 2, got {stem_stride}")
-    return chain.Chain(
-        spec={"name": "fairnas", **locals()},
-        stem=lambda: nn.Sequential(*conv_bn_relu6(in_channels, 32, 3, stem_stride), separable_conv(32, 16)),
-        stages=chain.layers(STAGES, 16, OPTIONS),
-        head=lambda: classifier(320, 1280, num_classes),
-        stem_stride=stem_stride,
-    )
+def fairnas(image_size: int = 224, num_classes: int = 1000, in_channels: int = 3, stem_stride: int = 2) -> Chain:
+    """6^19 networks."""
+    return mobile("fairnas", STAGES, image_size, num_classes, in_channels, stem_stride)

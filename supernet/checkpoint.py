@@ -1,4 +1,4 @@
-"""Files that hold weights: safetensors with a JSON header. Nothing is unpickled.
+"""How files are written and read: weights as safetensors with a JSON header, the rest as JSON. Nothing is unpickled.
 
 Every file is written beside its name and renamed.
 """
@@ -45,3 +45,23 @@ def load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     if meta.get("format") != FORMAT or meta.get("kind") != kind:
         raise ValueError(f"{path} is no {kind} of format {FORMAT}; delete it or use another folder")
     return tensors, meta
+
+
+def save_json(path: Path, content: dict) -> None:
+    """`content` and the format number."""
+    write(path, json.dumps({"format": FORMAT, **content}, indent=1).encode())
+
+
+def load_json(path: Path, keys: set[str]) -> dict:
+    """What `save_json` wrote; ValueError if it is damaged, lacks one of `keys` or has another format."""
+    try:
+        content = json.loads(path.read_text())
+        found = content["format"]
+        whole = keys <= content.keys()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error!r})") from error
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}")
+    if not whole:
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(keys - content.keys()))}")
+    return content

@@ -8,12 +8,20 @@ import shlex
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import tyro
 
 from supernet import run_folder
+
+# Types of flags that may be left out; the flag's text says what happens then.
+Text = Annotated[str | None, tyro.conf.arg(metavar="STR", help_behavior_hint="")]
+Whole = Annotated[int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="")]
+Real = Annotated[float | None, tyro.conf.arg(metavar="FLOAT", help_behavior_hint="")]
+Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_behavior_hint="")]
 
 
 def call(main: Callable, config_type: type, description: str) -> None:
@@ -47,7 +55,7 @@ def parse(config_type: type, argv: Sequence[str], description: str, default=None
     try:
         with contextlib.redirect_stderr(box):
             marked = tyro.conf.OmitArgPrefixes[config_type]
-            config = (tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands)
+            config = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
             return tyro.cli(marked, args=argv, description=description, config=config, **options)
     except SystemExit as end:
         if end.code in (0, None):
@@ -68,23 +76,33 @@ def _message(box: str) -> str:
     text = " ".join(sections[0 if framed else 1])
     text = text.partition(" Got errors:")[0]
     text = re.sub(r"no type matching \{None\}\|(\w+) could be instantiated from \[(.*)\]\.", r"\2 is no \1", text)
-    return re.sub(r"^Error parsing [a-z][\w.]*: ", "", text)
+    return re.sub(r"^Error parsing (?!--)[\w.]+: ", "", text)
 
 
-def set_threads(threads: int, image_size: int) -> None:
-    """0: one thread for images up to 16 pixels, where more do not help and stall on busy cores; else PyTorch's."""
-    if threads == 0 and image_size <= 16:
-        threads = 1
-    if threads > 0:
-        torch.set_num_threads(threads)
+@dataclass(frozen=True)
+class Compute:
+    """On what."""
 
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    threads: int = 0
+    """CPU threads. 0: one for images up to 16 pixels, where more only stall on busy cores, else PyTorch's choice."""
 
-def device(name: str) -> torch.device:
-    """The device called `name`; "auto": a GPU if there is one. ValueError if it cannot be used."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
-    return torch.device(name)
+    def __post_init__(self):
+        if self.threads < 0:
+            raise ValueError(f"--threads must not be negative, got {self.threads}")
+
+    def target(self) -> torch.device:
+        """The device; "auto" is a GPU if there is one. ValueError if it cannot be used."""
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        name = automatic if self.device == "auto" else self.device
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
+        return torch.device(name)
+
+    def set_threads(self, image_size: int) -> None:
+        threads = self.threads or (1 if image_size <= 16 else 0)
+        if threads:
+            torch.set_num_threads(threads)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from supernet.command import Text, Whole
 from supernet.sources import SOURCES, Images
 
 SCORE_SHARE = {"digits": 0.2}  # of the training images; elsewhere a tenth
@@ -25,13 +26,13 @@ class DataConfig:
 
     data: str = "digits"
     """digits, folder (one subfolder per class, by itself or in train/ and val/ or test/), cifar10 or cifar100."""
-    data_root: str | None = None
+    data_root: Text = None
     """Where the images lie; cifar10 and cifar100 are downloaded there if they are missing."""
-    image_size: int | None = None
+    image_size: Whole = None
     """Pixels. Default: the images' own size, at most 224."""
-    train_images: int | None = None
+    train_images: Whole = None
     """Use only so many training images. Default: all."""
-    score_images: int | None = None
+    score_images: Whole = None
     """Held out of training to score architectures. Default: a tenth (digits: a fifth) of the training images."""
     skip_corrupt: bool = False
     """Leave out images that cannot be read, instead of stopping."""

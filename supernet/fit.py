@@ -7,7 +7,7 @@ on CPU, and no generator's state needs saving.
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from supernet import checkpoint
+from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.progress import Progress
 
@@ -39,6 +40,26 @@ class Recipe:
                 "need --lr > 0, --weight-decay >= 0 and 0 <= --label-smoothing < 1, "
                 f"got {self.lr}, {self.weight_decay} and {self.label_smoothing}"
             )
+
+
+@dataclass(frozen=True)
+class Training:
+    """How; what is left out is the data set's recipe (RECIPES of the script)."""
+
+    epochs: Whole = None
+    """Passes over the images."""
+    batch_size: Whole = None
+    """Images per step."""
+    lr: Real = None
+    """Initial learning rate, falling along a cosine."""
+    weight_decay: Real = None
+    """L2 penalty on all weights."""
+    label_smoothing: Real = None
+    """Share of the label spread over all classes."""
+
+    def over(self, recipe: Recipe) -> Recipe:
+        """The recipe with what was asked for in place of its own; ValueError if that cannot train."""
+        return replace(recipe, **{name: value for name, value in vars(self).items() if value is not None})
 
 
 Forward = Callable[[nn.Module, torch.Tensor, np.random.Generator], Iterable[torch.Tensor]]
@@ -98,13 +119,18 @@ def _epoch(net, forward: Forward, optimizer, data: Data, recipe: Recipe, epoch: 
     return sum(losses) / len(losses)
 
 
-def accuracy(forward: Callable[[torch.Tensor], torch.Tensor], data: Data, part: str, chunk: int = 500) -> torch.Tensor:
-    """Share of right answers on `part` ("score" or "test"): forward (B, C, H, W) -> (..., B, classes) gives (...)."""
-    images, labels = getattr(data, part)
-    right = 0
+def accuracy(
+    forward: Callable[[torch.Tensor], torch.Tensor],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
+    chunk: int = 500,
+) -> torch.Tensor:
+    """Share of right answers: forward (B, C, H, W) -> (..., B, classes) gives (...). `prepare` makes its input."""
+    right = torch.zeros((), dtype=torch.int64, device=labels.device)
     with torch.inference_mode():
         for x, y in zip(images.split(chunk), labels.split(chunk), strict=True):
-            right = right + (forward(data.normalise(x)).argmax(-1) == y).sum(-1)
+            right = right + (forward(prepare(x)).argmax(-1) == y).sum(-1)
     return right / len(labels)
 
 

@@ -25,9 +25,10 @@ class ChainSupernet(nn.Module):
         self.layers = nn.ModuleList(nn.ModuleList(blocks) for blocks in options)
         self.head = space.head()
 
-    def forward(self, images: torch.Tensor, paths: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, paths: np.ndarray | torch.Tensor | Sequence) -> torch.Tensor:
         """Images (B, C, H, W), paths (P, L) ints -> logits (P, B, classes), in the order of the paths."""
         x = self.stem(images)
+        paths = paths if isinstance(paths, torch.Tensor) else np.asarray(paths)
         return torch.stack([self._follow(x, path) for path in paths.tolist()])
 
     def _follow(self, x: torch.Tensor, path: Sequence[int]) -> torch.Tensor:

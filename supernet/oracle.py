@@ -3,33 +3,44 @@
 Shapes: N population, L layers, B images, P paths.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
 
-from supernet.data import Data
 from supernet.fit import accuracy
 
+CHUNK = 500  # images at once
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class SupernetOracle:
-    """Scores encodings on the held-out images with inherited weights, no fine-tuning.
+    """Scores encodings on held-out images (B, C, H, W) and labels (B,) with inherited weights, no fine-tuning.
 
-    `recalibrate` > 0: the BatchNorm statistics of each path are measured afresh on that many training images
-    (SPOS, arXiv 1904.00420, section 3.4), and no candidate touches another's; 0: the running ones of the training.
+    `prepare` makes a chunk of images what the net takes, for example `Data.normalise`. With `calibration`
+    images (never the held-out ones) the BatchNorm statistics of each path are measured afresh on them (SPOS,
+    arXiv 1904.00420, section 3.4), and no candidate touches another's; without, the training's running ones serve.
     """
 
-    def __init__(self, net: nn.Module, data: Data, recalibrate: int = 0, paths_at_once: int = 16):
-        self.net, self.data, self.paths_at_once = net.eval(), data, paths_at_once
-        images = data.train.images[:recalibrate]  # the training images are in random order
-        self.calibration = [data.normalise(chunk) for chunk in images.split(500)] if recalibrate else []
+    def __init__(
+        self,
+        net: nn.Module,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
+        calibration: torch.Tensor | None = None,
+        paths_at_once: int = 16,
+    ):
+        self.net, self.paths_at_once = net.eval(), paths_at_once
+        self.images, self.labels, self.prepare = images, labels, prepare
+        chunks = () if calibration is None else calibration.split(CHUNK)
+        self.calibration = [prepare(chunk) for chunk in chunks]
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
         """(N, L) ints -> (N,) float64, each in [0, 1]."""
+        encodings = np.asarray(encodings)
         if self.calibration:
             scores = [self._recalibrated(encoding) for encoding in encodings]
         else:
@@ -38,12 +49,12 @@ class SupernetOracle:
         return np.concatenate([np.empty(0), *(score.double().cpu().numpy().reshape(-1) for score in scores)])
 
     def _running(self, paths: np.ndarray) -> torch.Tensor:
-        return accuracy(lambda images: self.net(images, paths), self.data, "score")
+        return accuracy(lambda images: self.net(images, paths), self.images, self.labels, self.prepare, CHUNK)
 
     def _recalibrated(self, encoding: Sequence[int]) -> torch.Tensor:
         model = self.net.path(encoding)
         with fresh_statistics(model, self.calibration):
-            return accuracy(model, self.data, "score")
+            return accuracy(model, self.images, self.labels, self.prepare, CHUNK)
 
 
 @contextmanager

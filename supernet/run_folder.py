@@ -5,12 +5,11 @@ settings.json: {"format": 1, "settings": {part: {flag: value}}, "space": what `s
 """
 
 import dataclasses
-import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from supernet.checkpoint import FORMAT, write
+from supernet.checkpoint import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
 FREE = {"run", "device", "threads"}  # may change from call to call, not kept
@@ -24,14 +23,7 @@ def read(folder: Path) -> dict:
         raise ValueError(f"{folder} is a file: --run needs a folder")
     if not path.exists():
         return {}
-    try:
-        saved = json.loads(path.read_text())
-        known = saved["format"] == FORMAT and {"settings", "space", "data"} <= saved.keys()
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path} is damaged ({error}); use another --run") from error
-    if not known:
-        raise ValueError(f"{path} has format {saved['format']}, this version reads {FORMAT}; use another --run")
-    return saved
+    return load_json(path, {"settings", "space", "data"})
 
 
 def require(folder: Path) -> dict:
@@ -85,8 +77,8 @@ def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None
     settings = {**saved.get("settings", {}), **parts}
     if settings != saved.get("settings"):
         versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-        content = {"format": FORMAT, "settings": settings, "space": space, "data": data, "versions": versions}
-        write(folder / "settings.json", json.dumps(content, indent=1).encode())
+        content = {"settings": settings, "space": space, "data": data, "versions": versions}
+        save_json(folder / "settings.json", content)
 
 
 def _flag(name: str) -> str:

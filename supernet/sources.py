@@ -14,6 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
+from supernet.progress import Progress
+
 DEFAULT_SIZE = 224
 
 
@@ -113,16 +115,18 @@ def _check_memory(n: int, size: int) -> None:
 
 def _read(samples: list[tuple[str, int]], size: int, skip_corrupt: bool) -> Images:
     images, labels, corrupt = [], [], []
-    for path, label in samples:
-        try:
-            images.append(_decode(path, size))
-            labels.append(label)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            if not skip_corrupt:
-                raise ValueError(
-                    f"{path} is no readable image ({error}); mend or remove it, or pass --skip-corrupt"
-                ) from error
-            corrupt.append(path)
+    with Progress("images", len(samples)) as progress:
+        for path, label in samples:
+            try:
+                images.append(_decode(path, size))
+                labels.append(label)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                if not skip_corrupt:
+                    raise ValueError(
+                        f"{path} is no readable image ({error}); mend or remove it, or pass --skip-corrupt"
+                    ) from error
+                corrupt.append(path)
+            progress.advance()
     if corrupt:
         print(f"skipped {len(corrupt)} unreadable images, the first is {corrupt[0]}")
     if not images:

@@ -1,11 +1,10 @@
-"""Trains a supernet, fairly.
+"""Trains a supernet, fairly. Called again with the same --run it goes on where it was.
 
-    python supernet/train.py                                   the bundled digits, a minute
-    python supernet/train.py --space fairnas --space-options stem_stride=1 --data folder --data-root DIR
-Called again with the same --run it goes on where it was.
+python supernet/train.py
+python supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 import search_spaces
 from search_spaces import SearchSpace
 from supernet import command, fit, model, run_folder
+from supernet.command import Text
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds
 
@@ -28,7 +28,7 @@ PROBES = 8  # random paths whose mean accuracy is shown after every epoch
 class Config:
     """The supernet: its space, its images, its training."""
 
-    run: str | None = None
+    run: Text = None
     """Run folder. Default: runs/SPACE-DATA-SEED."""
     seed: int = 0
     """Of every random choice but the split of the images."""
@@ -39,28 +39,16 @@ class Config:
     images: DataConfig = field(default_factory=DataConfig)
     fairness: str = "strict"
     """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
-    epochs: int | None = None
-    """Default: 30 for digits, else 150."""
-    batch_size: int | None = None
-    """Default: 64 for digits, else 256."""
-    lr: float | None = None
-    """Initial learning rate, falling along a cosine. Default: 0.1 for digits, else 0.045."""
-    weight_decay: float | None = None
-    """Default: 1e-3 for digits, else 4e-5."""
-    label_smoothing: float | None = None
-    """Default: 0.1."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, ..."""
-    threads: int = 0
-    """CPU threads. Default 0: 1 for images up to 16 pixels, else PyTorch's choice."""
+    training: fit.Training = field(default_factory=fit.Training)
+    compute: command.Compute = field(default_factory=command.Compute)
 
     def __post_init__(self):
         if self.fairness not in SAMPLERS:
             raise ValueError(f"unknown --fairness {self.fairness!r}; known are {', '.join(SAMPLERS)}")
         if self.space not in search_spaces.SPACES:
             raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
-        if self.seed < 0 or self.threads < 0:
-            raise ValueError(f"--seed and --threads must not be negative, got {self.seed} and {self.threads}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must not be negative, got {self.seed}")
         self.recipe()
 
     @property
@@ -68,10 +56,7 @@ class Config:
         return Path(self.run or f"runs/{self.space}-{self.images.data}-{self.seed}")
 
     def recipe(self) -> fit.Recipe:
-        published = RECIPES.get(self.images.data, RECIPES["fairnas"])
-        names = ("epochs", "batch_size", "lr", "weight_decay", "label_smoothing")
-        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return fit.Recipe(**{**vars(published), **chosen})
+        return self.training.over(RECIPES.get(self.images.data, RECIPES["fairnas"]))
 
 
 def load_space(config: Config, data: Data) -> SearchSpace:
@@ -88,9 +73,9 @@ def load_space(config: Config, data: Data) -> SearchSpace:
 
 def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
     """The space and the images, on the device."""
-    target = command.device(config.device)
+    target = config.compute.target()
     data = load(config.images)
-    command.set_threads(config.threads, data.image_size)
+    config.compute.set_threads(data.image_size)
     return load_space(config, data), data.to(target)
 
 
@@ -99,7 +84,7 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
     generator = torch.Generator().manual_seed(config.seed)
     net = model.build(space, generator).to(data.mean.device, memory_format=torch.channels_last)
     sample, recipe = SAMPLERS[config.fairness], config.recipe()
-    recipe = fit.Recipe(**{**vars(recipe), "epochs": recipe.epochs * rounds(config.fairness, space.choices)})
+    recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def forward(net, images, rng):
@@ -107,9 +92,10 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
             yield net(images, path[None])[0]
 
     def evaluate(net):
-        return fit.accuracy(lambda images: net.eval()(images, probes), data, "score").mean().item()
+        return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
     path, meta = config.folder / "supernet.safetensors", {"kind": "supernet", "space": space.spec}
+    meta |= {"fairness": config.fairness, "recipe": vars(recipe), "seed": config.seed}
     return net, fit.fit(net, forward, evaluate, data, recipe, config.seed, path, meta, "supernet")
 
 

@@ -5,7 +5,6 @@ import torch
 
 import results
 from results import train
-from supernet.data import DataConfig, load
 from supernet.fit import accuracy
 
 QUICK = ("--epochs", "3", "--threads", "1")
@@ -26,8 +25,8 @@ def test_a_pick_is_trained_and_reported_beside_the_supernets_word(trained, digit
     assert f"the supernet said   {picked['accuracy']:.4f}" in outcome.out
     assert f"stand-alone, test   {card['test_accuracy']:.4f}" in outcome.out
     net = results.load(run, "A")
-    assert accuracy(net, load(DataConfig()), "test").item() == card["test_accuracy"]
-    assert accuracy(net, digits, "score").item() == card["score_accuracy"]
+    assert accuracy(net, *digits.test, digits.normalise).item() == card["test_accuracy"]
+    assert accuracy(net, *digits.score, digits.normalise).item() == card["score_accuracy"]
 
 
 def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):

@@ -5,7 +5,6 @@ from torch import nn
 
 import search_spaces
 from supernet import checkpoint, fit, train
-from supernet.data import DataConfig
 
 RECIPE = fit.Recipe(epochs=4, batch_size=64, lr=0.1, weight_decay=1e-3)
 META = {"kind": "test"}
@@ -23,7 +22,7 @@ def forward(net, images, rng):
 
 
 def run(model, digits, path, forward=forward, recipe=RECIPE, seed=0, meta=META, evaluate=None):
-    evaluate = evaluate or (lambda net: fit.accuracy(net.eval(), digits, "score").item())
+    evaluate = evaluate or (lambda net: fit.accuracy(net.eval(), *digits.score, digits.normalise).item())
     return fit.fit(model, forward, evaluate, digits, recipe, seed, path, meta, "test")
 
 
@@ -48,7 +47,7 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(digits, tmp_path, 
         calls.append(1)
         if len(calls) > stop_after:
             raise KeyboardInterrupt
-        return fit.accuracy(net.eval(), digits, "score").item()
+        return fit.accuracy(net.eval(), *digits.score, digits.normalise).item()
 
     with pytest.raises(KeyboardInterrupt):
         run(parts, digits, tmp_path / "parts", evaluate=interrupted)
@@ -114,7 +113,9 @@ def trained(tmp_path, digits, fairness) -> tuple[list, list]:
     """Paths of all passes, and the history, of a supernet trained for one strictly fair epoch's worth of passes."""
     space = search_spaces.load("digits")
     data = digits._replace(train=digits.train.take(np.arange(100)))
-    config = train.Config(run=str(tmp_path / fairness), fairness=fairness, epochs=1, batch_size=20)
+    config = train.Config(
+        run=str(tmp_path / fairness), fairness=fairness, training=fit.Training(epochs=1, batch_size=20)
+    )
     paths = []
     sampler = train.SAMPLERS[fairness]
     with pytest.MonkeyPatch.context() as patch:
@@ -139,6 +140,6 @@ def test_score_and_test_images_train_nothing(tmp_path, digits):
     other = small._replace(score=digits.test, test=digits.score)
     states = []
     for name, data in (("a", small), ("b", other)):
-        config = train.Config(run=str(tmp_path / name), epochs=1, batch_size=20, images=DataConfig())
+        config = train.Config(run=str(tmp_path / name), training=fit.Training(epochs=1, batch_size=20))
         states.append(train.train(config, space, data)[0].state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

@@ -26,10 +26,15 @@ def net(space, digits):
     return net
 
 
+def oracle(net, data, recalibrate=0, **options) -> SupernetOracle:
+    calibration = data.train.images[:recalibrate] if recalibrate else None
+    return SupernetOracle(net, *data.score, data.normalise, calibration, **options)
+
+
 @pytest.mark.parametrize("recalibrate", [0, 100])
 def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrate, rng):
     encodings = space.sample(rng, 6)
-    scores = SupernetOracle(net, digits, recalibrate, paths_at_once=4).accuracy(encodings)
+    scores = oracle(net, digits, recalibrate, paths_at_once=4).accuracy(encodings)
     for encoding, score in zip(encodings, scores, strict=True):
         alone = net.extract(encoding).eval()
         if recalibrate:
@@ -41,15 +46,15 @@ def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrat
             with torch.no_grad():
                 alone(digits.normalise(digits.train.images[:recalibrate]))
             alone.eval()
-        assert score == accuracy(alone, digits, "score").item()
+        assert score == accuracy(alone, *digits.score, digits.normalise).item()
 
 
 @pytest.mark.parametrize("recalibrate", [0, 100])
 def test_no_candidate_touches_another(space, net, digits, recalibrate, rng):
     encodings = space.sample(rng, 8)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    oracle = SupernetOracle(net, digits, recalibrate)
-    forward, backward = oracle.accuracy(encodings), oracle.accuracy(encodings[::-1])
+    judge = oracle(net, digits, recalibrate)
+    forward, backward = judge.accuracy(encodings), judge.accuracy(encodings[::-1])
     assert (forward == backward[::-1]).all()
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert all(m.momentum == 0.1 for m in net.modules() if isinstance(m, nn.BatchNorm2d))
@@ -64,4 +69,4 @@ def test_statistics_come_back_after_an_error(net, space):
 
 
 def test_empty_population_scores_empty(net, digits):
-    assert SupernetOracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
+    assert oracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
