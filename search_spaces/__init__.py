@@ -6,6 +6,7 @@ from search_spaces import published
 from search_spaces.digits import digits
 from search_spaces.fairnas import fairnas
 from search_spaces.mobilenet_v2 import mobilenet_v2
+from search_spaces.nas_bench_macro import nas_bench_macro
 from search_spaces.space import SearchSpace
 
 __all__ = ["SPACES", "SearchSpace", "load", "published"]
@@ -14,6 +15,7 @@ SPACES = {
     "digits": digits,
     "fairnas": fairnas,
     "mobilenet_v2": mobilenet_v2,
+    "nas_bench_macro": nas_bench_macro,
 }
 
 

@@ -19,20 +19,29 @@ def conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int = 1, g
     return [conv, nn.BatchNorm2d(out_channels)]
 
 
-def conv_bn_relu6(*args: int, **kwargs: int) -> list[nn.Module]:
-    return [*conv_bn(*args, **kwargs), nn.ReLU6(inplace=True)]
+def conv_bn_act(*args: int, activation: type[nn.Module] = nn.ReLU6, **kwargs: int) -> list[nn.Module]:
+    """`conv_bn` and an activation that works in place."""
+    return [*conv_bn(*args, **kwargs), activation(inplace=True)]
 
 
 class InvertedResidual(nn.Module):
     """Expand 1x1, depthwise k x k, project 1x1; a residual where stride is 1 and the channels agree."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, kernel: int, expansion: int):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        kernel: int,
+        expansion: int,
+        activation: type[nn.Module] = nn.ReLU6,
+    ):
         super().__init__()
         hidden = in_channels * expansion
         self.residual = stride == 1 and in_channels == out_channels
         self.body = nn.Sequential(
-            *(conv_bn_relu6(in_channels, hidden, 1) if expansion > 1 else []),
-            *conv_bn_relu6(hidden, hidden, kernel, stride, groups=hidden),
+            *(conv_bn_act(in_channels, hidden, 1, activation=activation) if expansion > 1 else []),
+            *conv_bn_act(hidden, hidden, kernel, stride, groups=hidden, activation=activation),
             *conv_bn(hidden, out_channels, 1),
         )
 
@@ -48,14 +57,21 @@ def inverted_residuals(kernels: Iterable[int], expansions: Iterable[int]) -> dic
 
 def separable_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """Depthwise 3x3, then 1x1: the fixed first bottleneck (t = 1) of MobileNetV2 and FairNAS, no residual."""
-    depthwise = conv_bn_relu6(in_channels, in_channels, 3, stride, groups=in_channels)
+    depthwise = conv_bn_act(in_channels, in_channels, 3, stride, groups=in_channels)
     return nn.Sequential(*depthwise, *conv_bn(in_channels, out_channels, 1))
 
 
-def classifier(in_channels: int, features: int, num_classes: int, dropout: float = 0.2) -> nn.Sequential:
+def classifier(
+    in_channels: int,
+    features: int,
+    num_classes: int,
+    dropout: float = 0.2,
+    activation: type[nn.Module] = nn.ReLU6,
+) -> nn.Sequential:
     """1x1 convolution to `features`, mean over H and W, dropout, linear: (B, C, H, W) -> (B, num_classes)."""
+    conv = conv_bn_act(in_channels, features, 1, activation=activation)
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
-    return nn.Sequential(*conv_bn_relu6(in_channels, features, 1), *pool, nn.Linear(features, num_classes))
+    return nn.Sequential(*conv, *pool, nn.Linear(features, num_classes))
 
 
 def initialise(module: nn.Module, generator: torch.Generator | None) -> None:

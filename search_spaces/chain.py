@@ -16,6 +16,8 @@ from search_spaces import cost
 from search_spaces.blocks import Block
 from search_spaces.space import SearchSpace
 
+IDENTITY = "identity"  # the option that changes nothing
+
 
 class Layer(NamedTuple):
     """One decision of a chain: the shape is given, the block is chosen by name."""
@@ -29,12 +31,20 @@ class Layer(NamedTuple):
         return list(self.options.values())[option](self.in_channels, self.out_channels, self.stride)
 
 
-def layers(stages: Sequence[tuple[int, int, int]], in_channels: int, options: Mapping[str, Block]) -> list[list[Layer]]:
-    """A table of (channels, repeats, stride of the first) as layers, stage by stage."""
+def layers(
+    stages: Sequence[tuple[int, int, int]],
+    in_channels: int,
+    options: Mapping[str, Block],
+    first: Mapping[str, Block] | None = None,
+) -> list[list[Layer]]:
+    """A table of (channels, repeats, stride of the first) as layers, stage by stage.
+
+    `first` are the options of each stage's first layer, where they are others.
+    """
     table = []
     for channels, repeats, stride in stages:
-        widths, strides = [in_channels] + [channels] * (repeats - 1), [stride] + [1] * (repeats - 1)
-        table.append([Layer(w, channels, s, options) for w, s in zip(widths, strides, strict=True)])
+        head = Layer(in_channels, channels, stride, first or options)
+        table.append([head] + [Layer(channels, channels, 1, options)] * (repeats - 1))
         in_channels = channels
     return table
 
@@ -87,7 +97,17 @@ class Chain(SearchSpace):
             raise ValueError(f"{self.name} needs at least 1 image channel, got {self.in_channels}")
 
     def canonical(self, encodings) -> np.ndarray:
-        return self.check(encodings)
+        """Among a stage's layers of equal shape it is the same network wherever its identities stand: they go last."""
+        encodings = self.check(encodings)
+        start = 0
+        for stage in self.stages:
+            first, end = start + 1, start + len(stage)  # a stage's first layer has a shape of its own
+            start = end
+            if IDENTITY in stage[-1].options:
+                identity = encodings[:, first:end] == list(stage[-1].options).index(IDENTITY)
+                order = np.argsort(identity, axis=1, kind="stable")
+                encodings[:, first:end] = np.take_along_axis(encodings[:, first:end], order, axis=1)
+        return encodings
 
     @cached_property
     def _cost_tables(self) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from search_spaces import chain
-from search_spaces.blocks import classifier, conv_bn_relu6, inverted_residuals
+from search_spaces.blocks import classifier, conv_bn_act, inverted_residuals
 
 OPTIONS = inverted_residuals(kernels=(3, 5), expansions=(1, 2, 4))
 
@@ -18,7 +18,7 @@ def digits(image_size: int = 8, num_classes: int = 10, in_channels: int = 1) -> 
     options = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     return chain.Chain(
         spec={"name": "digits", **options},
-        stem=lambda: nn.Sequential(*conv_bn_relu6(in_channels, 16, 3)),
+        stem=lambda: nn.Sequential(*conv_bn_act(in_channels, 16, 3)),
         stages=chain.layers(STAGES, 16, OPTIONS),
         head=lambda: classifier(32, 64, num_classes),
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from search_spaces import chain
-from search_spaces.blocks import classifier, conv_bn_relu6, inverted_residuals, separable_conv
+from search_spaces.blocks import classifier, conv_bn_act, inverted_residuals, separable_conv
 
 OPTIONS = inverted_residuals(kernels=(3, 5, 7), expansions=(3, 6))
 
@@ -27,7 +27,7 @@ def mobile(
     options = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     return chain.Chain(
         spec={"name": name, **options, "stem_stride": stem_stride},
-        stem=lambda: nn.Sequential(*conv_bn_relu6(in_channels, 32, 3, stem_stride), separable_conv(32, 16)),
+        stem=lambda: nn.Sequential(*conv_bn_act(in_channels, 32, 3, stem_stride), separable_conv(32, 16)),
         stages=chain.layers(stages, 16, OPTIONS),
         head=lambda: classifier(stages[-1][0], 1280, num_classes),
         stem_stride=stem_stride,

@@ -1,7 +1,9 @@
 """The cost table against the papers, torchvision, and three counters run on the built networks."""
 
+import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +19,16 @@ with warnings.catch_warnings():
     import thop
     from fvcore.nn import FlopCountAnalysis
 
-SPACES = [("fairnas", 64), ("fairnas", 224), ("mobilenet_v2", 96), ("digits", 8), ("digits", 32)]
-UNCOUNTED = (nn.BatchNorm2d, nn.AdaptiveAvgPool2d, nn.ReLU6, nn.Dropout)
+MACRO = Path(__file__).parents[3] / "shared" / "data" / "nas-bench-macro_cifar10.json"
+SPACES = [
+    ("fairnas", 64),
+    ("fairnas", 224),
+    ("mobilenet_v2", 96),
+    ("digits", 8),
+    ("digits", 32),
+    ("nas_bench_macro", 32),
+]
+UNCOUNTED = (nn.BatchNorm2d, nn.AdaptiveAvgPool2d, nn.ReLU6, nn.ReLU, nn.Dropout)
 
 
 @pytest.mark.parametrize("name", search_spaces.published.ARCHITECTURES)
@@ -45,6 +55,22 @@ def test_all_k3e6_is_mobilenet_v2():
     assert round(madds / 1e6, 2) == 300.77
     ours = [tuple(p.shape) for p in space.build(encoding).parameters()]
     assert ours == [tuple(p.shape) for p in reference.parameters()]
+
+
+@pytest.mark.skipif(not MACRO.exists(), reason=f"the published table is not there: {MACRO}")
+def test_nas_bench_macro_costs_are_the_published_ones():
+    space, table = search_spaces.load("nas_bench_macro"), json.loads(MACRO.read_text())
+    encodings = [space.parse(key) for key in table]
+    published = [[row["flops"], row["params"]] for row in table.values()]
+    assert (space.cost(encodings) == published).all()
+
+
+def test_nas_bench_macro_has_the_known_number_of_distinct_networks():
+    space = search_spaces.load("nas_bench_macro")
+    everything = np.stack(np.unravel_index(np.arange(space.size), space.choices), axis=1)
+    distinct = np.unique(space.canonical(everything), axis=0)
+    assert (len(everything), len(distinct)) == (6561, 3969)
+    assert (space.cost(space.canonical(everything)) == space.cost(everything)).all()
 
 
 def fvcore_count(net: nn.Module, images: torch.Tensor) -> int:
@@ -79,7 +105,7 @@ def test_range_is_reached_and_never_left(name, rng):
     costs = space.cost(space.sample(rng, 2000))
     assert (low <= costs).all()
     assert (costs <= high).all()
-    assert (space.cost([[0] * len(space.choices)])[0] == low).all()
+    assert (space.cost([[0] * len(space.choices)])[0] == low).all()  # option 0 is the cheapest in each of them
 
 
 def test_a_hundred_thousand_encodings_cost_under_a_tenth_of_a_second(rng):
