@@ -36,6 +36,16 @@ class ChainSupernet(nn.Module):
             x = blocks[option](x)
         return self.head(x)
 
+    def average_shared_gradients(self, passes: int) -> None:
+        """From now on stem and head, which each of the `passes` of a step uses, get their mean gradient, not their sum.
+
+        Blocks, used by one pass each, get that pass's. Summed, the head's step grows m-fold: on small images, whose
+        pooled features are large, that diverges. FairNAS (Algorithm 1) sums.
+        """
+        for module in (self.stem, self.head):
+            for parameter in module.parameters():
+                parameter.register_hook(lambda gradient: gradient / passes)
+
     def path(self, encoding: Sequence[int]) -> ChainNet:
         """One path as a stand-alone network, (B, C, H, W) -> (B, classes), that shares the supernet's modules."""
         blocks = [blocks[option] for blocks, option in zip(self.layers, encoding, strict=True)]

@@ -4,6 +4,7 @@ python supernet/train.py
 python supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Config:
     images: DataConfig = field(default_factory=DataConfig)
     fairness: str = "strict"
     """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
+    shared_gradient: str = "mean"
+    """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
     training: fit.Training = field(default_factory=fit.Training)
     compute: command.Compute = field(default_factory=command.Compute)
 
@@ -47,6 +50,8 @@ class Config:
             raise ValueError(f"unknown --fairness {self.fairness!r}; known are {', '.join(SAMPLERS)}")
         if self.space not in search_spaces.SPACES:
             raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
+        if self.shared_gradient not in ("mean", "sum"):
+            raise ValueError(f"--shared-gradient must be mean or sum, got {self.shared_gradient!r}")
         if self.seed < 0:
             raise ValueError(f"--seed must not be negative, got {self.seed}")
         self.recipe()
@@ -84,6 +89,8 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
     generator = torch.Generator().manual_seed(config.seed)
     net = model.build(space, generator).to(data.mean.device, memory_format=torch.channels_last)
     sample, recipe = SAMPLERS[config.fairness], config.recipe()
+    if config.shared_gradient == "mean" and config.fairness == "strict":
+        net.average_shared_gradients(math.lcm(*space.choices))
     recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
@@ -95,7 +102,12 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
         return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
     path, meta = config.folder / "supernet.safetensors", {"kind": "supernet", "space": space.spec}
-    meta |= {"fairness": config.fairness, "recipe": vars(recipe), "seed": config.seed}
+    meta |= {
+        "fairness": config.fairness,
+        "shared_gradient": config.shared_gradient,
+        "recipe": vars(recipe),
+        "seed": config.seed,
+    }
     return net, fit.fit(net, forward, evaluate, data, recipe, config.seed, path, meta, "supernet")
 
 

@@ -63,6 +63,23 @@ def test_a_strict_step_gives_every_parameter_the_sum_of_its_paths_gradients(spac
         assert torch.allclose(parameter.grad, one_by_one[name], rtol=1e-9, atol=1e-12), name
 
 
+def test_averaged_shared_gradients_are_the_mean_over_passes_and_blocks_keep_theirs(rng):
+    space = search_spaces.load("digits")
+    gradients = []
+    for average in (False, True):
+        net = model.build(space, torch.Generator().manual_seed(0)).double().eval()
+        if average:
+            net.average_shared_gradients(6)
+        images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+        for path in strict(space.choices, np.random.default_rng(0)):
+            F.cross_entropy(net(images, path[None])[0], torch.arange(4)).backward()
+        gradients.append({name: parameter.grad for name, parameter in net.named_parameters()})
+    summed, mean = gradients
+    for name in summed:
+        share = 1 if name.startswith("layers") else 6
+        assert torch.allclose(summed[name], mean[name] * share, rtol=1e-9, atol=1e-12), name
+
+
 def test_size_of_the_fairnas_supernet():
     with torch.device("meta"):
         net = model.ChainSupernet(search_spaces.load("fairnas"))
