@@ -6,51 +6,66 @@ python benchmarks/readme.py --check    exit code 1 if README.md is not what the 
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 
 import record
 
 README = record.ROOT / "README.md"
 
 
-def main_job_output() -> str:
-    r = record.load("main_job-digits")
-    return "\n".join(["```", *r["search_output"], "```"])
+def quoted(lines: list[str]) -> str:
+    return "\n".join(["```", *(line.rstrip() for line in lines), "```"])
 
 
-def main_job_training() -> str:
-    r = record.load("main_job-digits")
-    return "\n".join(["```", *r["train_output"], "```"])
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def main_job_table() -> str:
-    rows = [
-        "| images | space | wall | supernet | search | peak memory | hypervolume |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, space in (("digits", "digits"), ("cifar10", "digits")):
-        if not (record.RECORDS / f"main_job-{name}.json").exists():
-            continue
-        r = record.load(f"main_job-{name}")
-        m, n = r["median"], r["runs"][0]["evaluations"]
-        search = f"{m['search_seconds']:.0f} s, {n:,} evaluations"
-        rows.append(
-            f"| {name} | {space} | {m['wall_seconds']:.0f} s | {m['supernet_seconds']:.0f} s | "
-            f"{search} | {m['peak_memory_mib']:.0f} MiB | {m['hypervolume']:.3f} |"
-        )
-    r = record.load("main_job-digits")
+def source(r: dict) -> str:
+    """Where a record comes from."""
     machine, versions = r["machine"], r["versions"]
-    rows.append("")
-    rows.append(
-        f"{machine['cpu']}, {machine['cores']} cores, no GPU; Python {versions['python']}, torch {versions['torch']}; "
-        f"{r['date']}, commit {r['commit']}; median of {len(r['runs'])} runs (digits)."
-    )
-    return "\n".join(rows)
+    hardware = f"{machine['cpu']}, {machine['cores']} cores, {machine['gpu'] or 'no GPU'}"
+    return f"`{r['command']}`: {hardware}; torch {versions['torch']}; {r['date']}, commit {r['commit']}."
 
 
-PARTS = {
-    "main-job-output": main_job_output,
-    "main-job-training": main_job_training,
-    "main-job-table": main_job_table,
+def main_job_rows() -> Iterator[list[str]]:
+    for path in sorted(record.RECORDS.glob("main_job-*.json"), reverse=True):
+        r = record.load(path.stem)
+        m = r["median"]
+        seconds = [f"{m[f'{phase}_seconds']:.0f} s" for phase in ("wall", "supernet", "search")]
+        counts = [f"{r['runs'][0]['evaluations']:,}", f"{m['peak_memory_mib']:,.0f} MiB", f"{m['hypervolume']:.3f}"]
+        yield [path.stem.removeprefix("main_job-"), str(len(r["runs"])), *seconds, *counts]
+
+
+def main_job() -> str:
+    head = ["images", "runs", "wall", "supernet", "search", "evaluations", "peak memory", "hypervolume"]
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("main_job-*.json"), reverse=True)]
+    return "\n\n".join([table(head, list(main_job_rows())), *map(source, records)])
+
+
+def oracle() -> str:
+    r = record.load("oracle-cpu")
+    rows = [
+        [
+            name,
+            f"{p['architectures']:,}",
+            f"{p['block_evaluations']:,} instead of {p['block_evaluations_one_by_one']:,}",
+            f"{p['seconds']:.2f} s",
+            f"{p['seconds_one_by_one']:.2f} s",
+            f"{p['ratio']:.2f} ({p['ratio_min']:.2f} to {p['ratio_max']:.2f})",
+        ]
+        for name, p in r["populations"].items()
+    ]
+    head = ["population", "networks", "block evaluations", "at once", "one by one", "ratio (spread)"]
+    return f"{table(head, rows)}\n\n{source(r)}"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
+    "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
+    "main-job-table": main_job,
+    "oracle-table": oracle,
 }
 
 

@@ -35,8 +35,10 @@ def require(folder: Path) -> dict:
 
 
 def merge(config, saved: dict):
-    """The config with the saved settings in place of its own; `saved` maps parts to settings."""
-    settings = {name: value for part in saved.values() for name, value in part.items()}
+    """The config with the saved settings in place of its own; `saved` maps parts to settings.
+
+    ValueError if they are of the wrong types.
+    """
 
     def fill(config):
         fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
@@ -47,7 +49,11 @@ def merge(config, saved: dict):
                 fields[name] = tuple(settings[name]) if isinstance(value, tuple) else settings[name]
         return type(config)(**fields)
 
-    return fill(config)
+    try:
+        settings = {name: value for part in saved.values() for name, value in part.items()}
+        return fill(config)
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"settings.json is damaged ({error}); use another --run") from error
 
 
 def flat(config) -> dict:

@@ -226,6 +226,17 @@ def test_a_run_of_another_space_or_other_images_is_refused(script, run_copy, ima
     assert "--data was digits, now folder" in outcome.err
 
 
+@pytest.mark.parametrize(
+    "settings", [[], {"supernet": 3}, {"supernet": {"epochs": "many"}}, {"search": {"population": []}}]
+)
+def test_settings_of_wrong_types_are_refused(script, run_copy, settings):
+    saved = json.loads((run_copy / "settings.json").read_text())
+    (run_copy / "settings.json").write_text(json.dumps(saved | {"settings": settings}))
+    outcome = script(search, "--run", run_copy)
+    assert outcome.code == 2
+    assert "settings.json is damaged" in outcome.err
+
+
 @pytest.mark.parametrize("name", ["settings.json", "supernet.safetensors", "archive.sqlite"])
 def test_damaged_files_are_named(script, run_copy, name):
     (run_copy / name).write_bytes(b"rubbish" * 1000)

@@ -9,6 +9,14 @@ from supernet.fit import accuracy
 from supernet.oracle import SupernetOracle, fresh_statistics
 
 
+def lively(net: nn.Module) -> nn.Module:
+    """With blocks that are not the identity."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+    return net
+
+
 @pytest.fixture
 def space():
     return search_spaces.load("digits")
@@ -16,11 +24,8 @@ def space():
 
 @pytest.fixture
 def net(space, digits):
-    """Untrained, but with running statistics of its own, and blocks that are not the identity."""
-    net = model.build(space, torch.Generator().manual_seed(0)).train()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)
+    """Untrained, but with running statistics of its own."""
+    net = lively(model.build(space, torch.Generator().manual_seed(0))).train()
     with torch.no_grad():
         net(digits.normalise(digits.train.images[:50]), space.sample(np.random.default_rng(0), 20))
     return net
@@ -34,7 +39,7 @@ def oracle(net, data, recalibrate=0, **options) -> SupernetOracle:
 @pytest.mark.parametrize("recalibrate", [0, 100])
 def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrate, rng):
     encodings = space.sample(rng, 6)
-    scores = oracle(net, digits, recalibrate, paths_at_once=4).accuracy(encodings)
+    scores = oracle(net, digits, recalibrate).accuracy(encodings)
     for encoding, score in zip(encodings, scores, strict=True):
         alone = net.extract(encoding).eval()
         if recalibrate:
@@ -47,6 +52,20 @@ def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrat
                 alone(digits.normalise(digits.train.images[:recalibrate]))
             alone.eval()
         assert score == accuracy(alone, *digits.score, digits.normalise).item()
+
+
+@pytest.mark.parametrize("name", ["digits", "nas_bench_macro"])
+@pytest.mark.parametrize("recalibrate", [0, 30])
+def test_a_population_at_once_equals_one_by_one_bit_for_bit(name, recalibrate, rng):
+    space = search_spaces.load(name, image_size=8, num_classes=4)
+    net = lively(model.build(space, torch.Generator().manual_seed(0)))
+    images = torch.randn(70, space.in_channels, 8, 8, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(70) % 4
+    calibration = images[:recalibrate] + 1 if recalibrate else None
+    judge = SupernetOracle(net, images, labels, calibration=calibration, chunk=25)
+    encodings = np.concatenate([space.sample(rng, 25), space.sample(rng, 5)[[0, 0, 1]]])
+    assert len(set(judge.accuracy(encodings))) > 3
+    assert (judge.accuracy(encodings) == judge.one_by_one(encodings)).all()
 
 
 @pytest.mark.parametrize("recalibrate", [0, 100])
