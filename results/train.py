@@ -110,7 +110,7 @@ def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recip
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": point["encoding"], "seed": seed}
     meta["recipe"] = vars(recipe)
 
-    def forward(net, images, rng):
+    def forward(net, images, step):
         yield net(images)
 
     def evaluate(net, images=data.score):

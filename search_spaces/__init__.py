@@ -7,6 +7,7 @@ from search_spaces.digits import digits
 from search_spaces.fairnas import fairnas
 from search_spaces.mobilenet_v2 import mobilenet_v2
 from search_spaces.nas_bench_macro import nas_bench_macro
+from search_spaces.proxyless import proxyless
 from search_spaces.space import SearchSpace
 
 __all__ = ["SPACES", "SearchSpace", "load", "published"]
@@ -16,6 +17,7 @@ SPACES = {
     "fairnas": fairnas,
     "mobilenet_v2": mobilenet_v2,
     "nas_bench_macro": nas_bench_macro,
+    "proxyless": proxyless,
 }
 
 

@@ -55,6 +55,19 @@ def inverted_residuals(kernels: Iterable[int], expansions: Iterable[int]) -> dic
     return {f"k{k}e{e}": partial(InvertedResidual, kernel=k, expansion=e) for e in expansions for k in kernels}
 
 
+def identity(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    return nn.Identity()
+
+
+def linear_skip(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """What stands for an identity while a supernet trains: a 1x1 convolution, no bias, BatchNorm or activation.
+
+    It adds no power, for the next block begins with a convolution, but gives the skip weights to train
+    (linearly equivalent transformation: SCARLET-NAS, arXiv 1908.06022, section 3).
+    """
+    return nn.Conv2d(in_channels, out_channels, 1, bias=False)
+
+
 def separable_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     """Depthwise 3x3, then 1x1: the fixed first bottleneck (t = 1) of MobileNetV2 and FairNAS, no residual."""
     depthwise = conv_bn_act(in_channels, in_channels, 3, stride, groups=in_channels)

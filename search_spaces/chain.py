@@ -20,15 +20,23 @@ IDENTITY = "identity"  # the option that changes nothing
 
 
 class Layer(NamedTuple):
-    """One decision of a chain: the shape is given, the block is chosen by name."""
+    """One decision of a chain: the shape is given, the block is chosen by name.
+
+    `shared` holds what stands in a supernet in place of an option, where that is something else.
+    """
 
     in_channels: int
     out_channels: int
     stride: int
     options: Mapping[str, Block]
+    shared: Mapping[str, Block]
 
     def block(self, option: int) -> nn.Module:
         return list(self.options.values())[option](self.in_channels, self.out_channels, self.stride)
+
+    def shared_block(self, option: int) -> nn.Module:
+        block = list({**self.options, **self.shared}.values())[option]
+        return block(self.in_channels, self.out_channels, self.stride)
 
 
 def layers(
@@ -36,15 +44,16 @@ def layers(
     in_channels: int,
     options: Mapping[str, Block],
     first: Mapping[str, Block] | None = None,
+    shared: Mapping[str, Block] | None = None,
 ) -> list[list[Layer]]:
     """A table of (channels, repeats, stride of the first) as layers, stage by stage.
 
-    `first` are the options of each stage's first layer, where they are others.
+    `first` are the options of each stage's first layer, where they are others; `shared`: see `Layer`.
     """
     table = []
     for channels, repeats, stride in stages:
-        head = Layer(in_channels, channels, stride, first or options)
-        table.append([head] + [Layer(channels, channels, 1, options)] * (repeats - 1))
+        head = Layer(in_channels, channels, stride, first or options, {})
+        table.append([head] + [Layer(channels, channels, 1, options, shared or {})] * (repeats - 1))
         in_channels = channels
     return table
 

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from torch import nn
 
 from search_spaces import chain
-from search_spaces.blocks import classifier, conv_bn_act, inverted_residuals, separable_conv
+from search_spaces.blocks import classifier, conv_bn_act, identity, inverted_residuals, linear_skip, separable_conv
+from search_spaces.chain import IDENTITY
 
+SHARED = {IDENTITY: linear_skip}
 OPTIONS = inverted_residuals(kernels=(3, 5, 7), expansions=(3, 6))
 
 
@@ -20,15 +22,20 @@ def mobile(
     num_classes: int,
     in_channels: int,
     stem_stride: int,
+    skip: bool = False,
 ) -> chain.Chain:
-    """The space of this table of (channels, repeats, stride of the first). `stem_stride` 1 keeps small images large."""
+    """The space of this table of (channels, repeats, stride of the first). `stem_stride` 1 keeps small images large.
+
+    `skip` adds the identity where it is legal: in all but the first layer of a stage.
+    """
     if stem_stride not in (1, 2):
         raise ValueError(f"stem_stride must be 1 or 2, got {stem_stride}")
-    options = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
+    options = {**OPTIONS, IDENTITY: identity} if skip else OPTIONS
+    shape = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     return chain.Chain(
-        spec={"name": name, **options, "stem_stride": stem_stride},
+        spec={"name": name, **shape, "stem_stride": stem_stride},
         stem=lambda: nn.Sequential(*conv_bn_act(in_channels, 32, 3, stem_stride), separable_conv(32, 16)),
-        stages=chain.layers(stages, 16, OPTIONS),
+        stages=chain.layers(stages, 16, options, OPTIONS, SHARED if skip else None),
         head=lambda: classifier(stages[-1][0], 1280, num_classes),
         stem_stride=stem_stride,
     )

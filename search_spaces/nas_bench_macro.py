@@ -9,14 +9,14 @@ from functools import partial
 from torch import nn
 
 from search_spaces import chain
-from search_spaces.blocks import InvertedResidual, classifier, conv_bn, conv_bn_act
+from search_spaces.blocks import InvertedResidual, classifier, conv_bn, conv_bn_act, identity
 
 MOBILE = {
     "k3e3": partial(InvertedResidual, kernel=3, expansion=3, activation=nn.ReLU),
     "k5e6": partial(InvertedResidual, kernel=5, expansion=6, activation=nn.ReLU),
 }
 FIRST = {"conv1": lambda i, o, stride: nn.Sequential(*conv_bn(i, o, 1, stride)), **MOBILE}
-OTHERS = {chain.IDENTITY: lambda i, o, stride: nn.Identity(), **MOBILE}
+OTHERS = {chain.IDENTITY: identity, **MOBILE}
 
 STAGES = (  # channels, repeats, stride of the first
     (64, 2, 2),  # 32 -> 16 with images of 32

@@ -90,6 +90,10 @@ class Data(NamedTuple):
         # The two slices around the index arrays move C to the end: (B, H, W, C), as channels-last memory wants it.
         return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
+    def steps(self, size: int) -> int:
+        """Mini-batches in an epoch."""
+        return max(1, len(self.train.labels) // size)
+
     def batches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """One epoch of augmented, normalised mini-batches in random order; an incomplete last one is left out."""
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))

@@ -1,32 +1,41 @@
-"""Who trains next: the paths of one optimiser update.
+"""Who trains next: the paths of one optimiser update, as a pure function of the seed and the step.
 
-Shapes: L layers, m paths of a strictly fair step (for six options in every layer: six).
+No state to save: a resumed training draws what the uninterrupted one draws.
+Shapes: L layers, K options of a layer, m the largest K: the paths of a strictly fair step.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 
-def strict(choices: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """One strictly fair step (FairNAS, arXiv 1907.01845, Algorithm 1): (m, L), m = lcm(choices).
+def strict(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
+    """A strictly fair step (FairNAS, arXiv 1907.01845, Algorithm 1): (m, L); its gradients make one update.
 
-    Every option of a layer stands in exactly m / K of the paths, K its number of options: for equal
-    layers exactly once. The gradients of the m paths, on one mini-batch, add up to one update.
+    Each layer deals its options from a shuffled deck, reshuffled when empty. A layer of m options deals exactly
+    one deck a step, each block to one path: the paper's permutation. A layer of fewer goes on with its deck in
+    the next step: its update counts never differ by more than one.
     """
-    m = math.lcm(*choices)
-    return np.stack([rng.permutation(np.arange(m) % options) for options in choices], axis=1)
+    m = max(choices)
+    passes = np.arange(step * m, (step + 1) * m)
+    return np.stack([_deal(options, passes, (seed, layer)) for layer, options in enumerate(choices)], axis=1)
 
 
-def uniform(choices: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+def _deal(options: int, passes: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
+    """The cards at positions `passes` of an endless row of shuffled decks of 0..options - 1."""
+    decks, which = np.unique(passes // options, return_inverse=True)
+    shuffled = np.stack([np.random.default_rng((*key, deck)).permutation(options) for deck in decks])
+    return shuffled[which, passes % options]
+
+
+def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     """One uniform path (SPOS, arXiv 1904.00420): (1, L); each option is equally likely, not equally often."""
-    return rng.integers(choices, size=(1, len(choices)))
+    return np.random.default_rng((seed, step)).integers(choices, size=(1, len(choices)))
 
 
-SAMPLERS: dict[str, Callable[[Sequence[int], np.random.Generator], np.ndarray]] = {"strict": strict, "uniform": uniform}
+SAMPLERS: dict[str, Callable[[Sequence[int], int, int], np.ndarray]] = {"strict": strict, "uniform": uniform}
 
 
 def rounds(fairness: str, choices: Sequence[int]) -> int:
     """How many mini-batches of this sampler make as many passes as one strictly fair step makes."""
-    return 1 if fairness == "strict" else math.lcm(*choices)
+    return 1 if fairness == "strict" else max(choices)

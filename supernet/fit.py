@@ -62,7 +62,7 @@ class Training:
         return replace(recipe, **{name: value for name, value in vars(self).items() if value is not None})
 
 
-Forward = Callable[[nn.Module, torch.Tensor, np.random.Generator], Iterable[torch.Tensor]]
+Forward = Callable[[nn.Module, torch.Tensor, int], Iterable[torch.Tensor]]
 
 
 def fit(
@@ -78,9 +78,9 @@ def fit(
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
-    `forward(net, images, rng)` yields the logits (B, classes) of each pass; the gradients of all passes on a
-    mini-batch add up to one update. FloatingPointError if the loss is no number: `path` then holds the last
-    good epoch.
+    `forward(net, images, step)` yields the logits (B, classes) of each pass, `step` counting from 0 over all
+    epochs; the gradients of all passes on a mini-batch add up to one update. FloatingPointError if the loss is
+    no number: `path` then holds the last good epoch.
     """
     optimizer = torch.optim.SGD(net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
     history = _restore(net, optimizer, path, meta)
@@ -99,14 +99,14 @@ def _epoch(net, forward: Forward, optimizer, data: Data, recipe: Recipe, epoch: 
     """The mean loss of one epoch."""
     net.train()
     losses = []
-    steps = max(1, len(data.train.labels) // recipe.batch_size)
+    steps = data.steps(recipe.batch_size)
     with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
         torch.manual_seed(int(rng.integers(2**63)))
         for step, (images, labels) in enumerate(data.batches(recipe.batch_size, rng)):
             lr = recipe.lr * 0.5 * (1 + math.cos(math.pi * (epoch + step / steps) / recipe.epochs))
             optimizer.param_groups[0]["lr"] = lr
             optimizer.zero_grad()
-            for logits in forward(net, images, rng):
+            for logits in forward(net, images, epoch * steps + step):
                 loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
                 loss.backward()
                 losses.append(loss.item())

@@ -21,7 +21,7 @@ class ChainSupernet(nn.Module):
     def __init__(self, space: Chain):
         super().__init__()
         self.stem = space.stem()
-        options = ([layer.block(k) for k in range(len(layer.options))] for layer in space.layers)
+        options = ([layer.shared_block(k) for k in range(len(layer.options))] for layer in space.layers)
         self.layers = nn.ModuleList(nn.ModuleList(blocks) for blocks in options)
         self.head = space.head()
 
@@ -52,7 +52,10 @@ class ChainSupernet(nn.Module):
         return ChainNet(self.stem, blocks, self.head)
 
     def extract(self, encoding: Sequence[int]) -> ChainNet:
-        """A copy of one path: what `space.build` makes, with the supernet's weights and statistics."""
+        """A copy of one path: what `space.build` makes, with the supernet's weights and statistics.
+
+        Where the space has other blocks in its supernet (the linearly equivalent skip), the copy has these.
+        """
         return copy.deepcopy(self.path(encoding))
 
 

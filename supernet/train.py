@@ -4,7 +4,6 @@ python supernet/train.py
 python supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -90,12 +89,12 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
     net = model.build(space, generator).to(data.mean.device, memory_format=torch.channels_last)
     sample, recipe = SAMPLERS[config.fairness], config.recipe()
     if config.shared_gradient == "mean" and config.fairness == "strict":
-        net.average_shared_gradients(math.lcm(*space.choices))
+        net.average_shared_gradients(max(space.choices))
     recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
-    def forward(net, images, rng):
-        for path in sample(space.choices, rng):
+    def forward(net, images, step):
+        for path in sample(space.choices, config.seed, step):
             yield net(images, path[None])[0]
 
     def evaluate(net):

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 import search_spaces
+from search_spaces import cost
 from search_spaces.blocks import InvertedResidual, initialise
 
-IMAGE_SIZE = {"fairnas": 32, "mobilenet_v2": 32}  # small, to be quick; others by default
+IMAGE_SIZE = {"fairnas": 32, "mobilenet_v2": 32, "proxyless": 32}  # small, to be quick; others by default
 
 
 @pytest.fixture(params=search_spaces.SPACES)
@@ -17,8 +18,9 @@ def test_samples_are_in_the_space_and_reach_every_option(space, rng):
     encodings = space.sample(rng, 500)
     assert encodings.shape == (500, len(space.choices))
     assert (space.check(encodings) == encodings).all()
-    for layer, options in enumerate(space.choices):
-        assert set(encodings[:, layer]) == set(range(options))
+    for column, layer in zip(encodings.T, space.layers, strict=True):
+        moved = {"identity"}  # canonical encodings have it last
+        assert {list(layer.options)[k] for k in column} | moved == set(layer.options) | moved
 
 
 def test_describe_and_parse_are_inverse(space, rng):
@@ -93,6 +95,29 @@ def test_sizes_of_the_spaces():
     assert search_spaces.load("fairnas").size == 6**19
     assert search_spaces.load("mobilenet_v2").size == 6**16
     assert search_spaces.load("digits").size >= 6**6
+    choices = search_spaces.load("proxyless").choices
+    assert (len(choices), choices.count(6), choices.count(7)) == (21, 6, 15)
+
+
+def test_a_skip_costs_nothing_stand_alone_and_has_weights_in_the_supernet():
+    space = search_spaces.load("proxyless", image_size=32)
+    layer = space.layers[1]
+    assert isinstance(layer.block(6), torch.nn.Identity)
+    skip = layer.shared_block(6)
+    assert [tuple(p.shape) for p in skip.parameters()] == [(24, 24, 1, 1)]
+    with_skip, without = space.cost([[0, 6, *[0] * 19], [0] * 21])
+    x = torch.zeros(1, 24, 8, 8)
+    block = cost.measure(lambda: layer.block(0), x.shape[1:])[0]
+    assert (without - with_skip == block).all()
+
+
+def test_equal_networks_have_equal_encodings():
+    space = search_spaces.load("proxyless", image_size=32)
+    skips = [space.parse("0" + where + "0" * 17) for where in ("600", "060", "006")]
+    assert len(np.unique(space.canonical(skips), axis=0)) == 1
+    assert space.canonical(skips)[0].tolist() == list(skips[2])
+    others = [space.parse("0" + where + "0" * 17) for where in ("612", "162", "126", "621")]
+    assert len(np.unique(space.canonical(others), axis=0)) == 2  # the order of the blocks still counts
 
 
 def test_residual_blocks_start_as_the_identity():

@@ -3,49 +3,63 @@ import pytest
 
 from supernet.fairness import rounds, strict, uniform
 
-EQUAL, UNEQUAL = (6,) * 19, (2, 3, 4, 6)
+EQUAL, UNEQUAL = (6,) * 19, (7, 6, 2, 3, 1, 7)
 
 
-def counts(sampler, choices, steps, rng) -> list[np.ndarray]:
+def counts(sampler, choices, steps, seed=0) -> list[np.ndarray]:
     """Updates of every option, layer by layer."""
-    paths = np.concatenate([sampler(choices, rng) for _ in range(steps)])
+    paths = np.concatenate([sampler(choices, seed, step) for step in range(steps)])
     return [np.bincount(column, minlength=options) for column, options in zip(paths.T, choices, strict=True)]
 
 
-def test_every_strict_step_uses_every_block_exactly_once(rng):
-    for _ in range(100):
-        paths = strict(EQUAL, rng)
+def test_every_strict_step_uses_every_block_exactly_once():
+    for step in range(100):
+        paths = strict(EQUAL, 0, step)
         assert paths.shape == (6, 19)
         assert (np.sort(paths, axis=0) == np.arange(6)[:, None]).all()
 
 
-@pytest.mark.parametrize("choices", [EQUAL, UNEQUAL, (1, 5)])
 @pytest.mark.parametrize("steps", [1, 7, 40])
-def test_after_any_number_of_strict_steps_update_counts_are_equal(choices, steps, rng):
-    for layer in counts(strict, choices, steps, rng):
-        assert layer.min() == layer.max() > 0
+def test_after_any_number_of_strict_steps_update_counts_are_equal(steps):
+    for layer in counts(strict, EQUAL, steps):
+        assert layer.min() == layer.max() == steps
 
 
-def test_uniform_counts_are_not_equal(rng):
-    layers = counts(uniform, EQUAL, 6 * 40, rng)
+@pytest.mark.parametrize("steps", [1, 2, 5, 12, 41])
+def test_unequal_layers_never_differ_by_more_than_one_and_meet_at_whole_decks(steps):
+    for options, layer in zip(UNEQUAL, counts(strict, UNEQUAL, steps), strict=True):
+        assert layer.sum() == 7 * steps
+        assert layer.max() - layer.min() <= (1 if 7 * steps % options else 0)
+
+
+def test_uniform_counts_are_not_equal():
+    layers = counts(uniform, EQUAL, 6 * 40)
     assert all(layer.sum() == 240 for layer in layers)
     assert any(layer.min() < layer.max() for layer in layers)
 
 
-def test_uniform_counts_have_the_variance_of_the_paper(rng):
+def test_uniform_counts_have_the_variance_of_the_paper():
     # FairNAS, section 3.2: after n updates the variance of a block's count is n (m - 1) / m^2.
     n, m = 60, 6
-    first = [counts(uniform, (m,), n, rng)[0][0] for _ in range(3000)]
-    assert np.var(first) == pytest.approx(n * (m - 1) / m**2, rel=0.1)
+    first = counts(uniform, (m,) * 3000, n)
+    assert np.var([layer[0] for layer in first]) == pytest.approx(n * (m - 1) / m**2, rel=0.1)
 
 
-def test_layers_are_permuted_independently(rng):
-    pairs = {tuple(path) for _ in range(300) for path in strict((3, 3), rng)}
+def test_layers_and_steps_are_shuffled_independently():
+    pairs = {tuple(path) for step in range(300) for path in strict((3, 3), 0, step)}
     assert len(pairs) == 9
+    orders = {tuple(strict((3,), 0, step)[:, 0]) for step in range(300)}
+    assert len(orders) == 6
 
 
-def test_samplers_are_matched_by_passes(rng):
-    for choices in (EQUAL, UNEQUAL):
-        assert len(strict(choices, rng)) * rounds("strict", choices) == len(uniform(choices, rng)) * rounds(
-            "uniform", choices
-        )
+@pytest.mark.parametrize("sampler", [strict, uniform])
+def test_paths_depend_on_seed_and_step_alone(sampler):
+    assert (sampler(EQUAL, 3, 5) == sampler(EQUAL, 3, 5)).all()
+    assert (sampler(EQUAL, 3, 5) != sampler(EQUAL, 4, 5)).any()
+    assert (sampler(EQUAL, 3, 5) != sampler(EQUAL, 3, 6)).any()
+
+
+@pytest.mark.parametrize("choices", [EQUAL, UNEQUAL])
+def test_samplers_are_matched_by_passes(choices):
+    passes = {s.__name__: len(s(choices, 0, 0)) * rounds(s.__name__, choices) for s in (strict, uniform)}
+    assert passes["strict"] == passes["uniform"]

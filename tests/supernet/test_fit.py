@@ -17,7 +17,7 @@ def net() -> nn.Module:
     )
 
 
-def forward(net, images, rng):
+def forward(net, images, step):
     yield net(images)
 
 
@@ -88,12 +88,9 @@ def test_a_checkpoint_of_other_settings_is_refused(digits, tmp_path):
 
 
 def test_nan_loss_stops_at_the_last_good_epoch(digits, tmp_path):
-    def poisoned(net, images, rng):
-        logits = net(images)
-        yield logits * (float("nan") if len(steps) == 25 else 1.0)
-        steps.append(1)
+    def poisoned(net, images, step):
+        yield net(images) * (float("nan") if step == 25 else 1.0)
 
-    steps = []
     with pytest.raises(FloatingPointError, match=r"nan in epoch 2, step 9, .*last good checkpoint.*--lr"):
         run(net(), digits, tmp_path / "net", forward=poisoned)
     tensors, meta = checkpoint.load(tmp_path / "net", "test")
@@ -119,7 +116,7 @@ def trained(tmp_path, digits, fairness) -> tuple[list, list]:
     paths = []
     sampler = train.SAMPLERS[fairness]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(train.SAMPLERS, fairness, lambda *args: paths.extend(drawn := sampler(*args)) or drawn)
+        patch.setitem(train.SAMPLERS, fairness, lambda *key: paths.extend(drawn := sampler(*key)) or drawn)
         _, history = train.train(config, space, data)
     return paths, history
 

@@ -26,7 +26,7 @@ def images(space):
 
 
 def test_stand_alone_net_with_a_paths_weights_gives_bit_equal_logits(space, net, images, rng):
-    net.train()(images, strict(space.choices, rng))  # moves the running statistics
+    net.train()(images, strict(space.choices, 0, 0))  # moves the running statistics
     paths = space.sample(rng, 3)
     with torch.inference_mode():
         together = net.eval()(images, paths)
@@ -34,6 +34,16 @@ def test_stand_alone_net_with_a_paths_weights_gives_bit_equal_logits(space, net,
             alone = space.build(path)
             alone.load_state_dict(net.extract(path).state_dict())
             assert torch.equal(alone.eval()(images), logits)
+
+
+def test_a_path_with_linear_skips_is_scored_as_it_was_trained():
+    space = search_spaces.load("proxyless", image_size=32, num_classes=5)
+    net = model.build(space, torch.Generator().manual_seed(0)).eval()
+    path = [k - 1 for k in space.choices]
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(net.extract(path)(images), net(images, [path])[0])
+    assert isinstance(space.build(path).blocks[1], torch.nn.Identity)
 
 
 def test_extracted_path_is_a_copy(space, net, images, rng):
@@ -53,7 +63,7 @@ def test_a_strict_step_gives_every_parameter_the_sum_of_its_paths_gradients(spac
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     net.double().train()
-    paths = strict(space.choices, rng)
+    paths = strict(space.choices, 0, 0)
     for path in paths:
         F.cross_entropy(net(images.double(), path[None])[0], labels).backward()
     one_by_one = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
@@ -71,7 +81,7 @@ def test_averaged_shared_gradients_are_the_mean_over_passes_and_blocks_keep_thei
         if average:
             net.average_shared_gradients(6)
         images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)).double()
-        for path in strict(space.choices, np.random.default_rng(0)):
+        for path in strict(space.choices, 0, 0):
             F.cross_entropy(net(images, path[None])[0], torch.arange(4)).backward()
         gradients.append({name: parameter.grad for name, parameter in net.named_parameters()})
     summed, mean = gradients
