@@ -24,6 +24,7 @@ RECIPES = {  # by data set
     "digits": fit.Recipe(epochs=40, batch_size=64, lr=0.1, weight_decay=1e-3),
     "": fit.Recipe(epochs=200, batch_size=128, lr=0.1, weight_decay=5e-4),
 }
+NAME = r"\w[\w-]*"  # of a pick: it becomes a file's name
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class Config:
     compute: command.Compute = field(default_factory=command.Compute)
 
     def __post_init__(self):
-        if not re.fullmatch(r"\w[\w-]*", self.name):
-            raise ValueError(f"--name must be letters, digits, - or _; got {self.name!r}")
+        for flag in ("name", "pick"):
+            if not re.fullmatch(NAME, getattr(self, flag)):
+                raise ValueError(f"--{flag} must be letters, digits, - or _; got {getattr(self, flag)!r}")
         if self.seed < 0:
             raise ValueError(f"--seed must not be negative, got {self.seed}")
 
@@ -69,7 +71,7 @@ def load_trained(folder: Path, pick: str) -> nn.Module:
     """See `results.load`."""
     run_folder.require(folder)
     path, card = _files(folder, pick)
-    if not re.fullmatch(r"\w[\w-]*", pick) or not path.exists() or not card.exists():
+    if not re.fullmatch(NAME, pick) or not path.exists() or not card.exists():
         trained = sorted(p.stem for p in (folder / "trained").glob("*.json"))
         raise ValueError(
             f"{folder} has no trained {pick!r} (trained are: {', '.join(trained) or 'none'}); "

@@ -33,7 +33,7 @@ class Config:
     seed: int = 0
     """Of every random choice but the split of the images."""
     space: str = "digits"
-    """Search space: digits, fairnas or mobilenet_v2."""
+    """Search space: digits, fairnas, mobilenet_v2, proxyless or nas_bench_macro."""
     space_options: tuple[str, ...] = ()
     """The space's own options, for example stem_stride=1."""
     images: DataConfig = field(default_factory=DataConfig)
@@ -100,13 +100,9 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Modu
     def evaluate(net):
         return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
-    path, meta = config.folder / "supernet.safetensors", {"kind": "supernet", "space": space.spec}
-    meta |= {
-        "fairness": config.fairness,
-        "shared_gradient": config.shared_gradient,
-        "recipe": vars(recipe),
-        "seed": config.seed,
-    }
+    how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
+    meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
+    path = config.folder / "supernet.safetensors"
     return net, fit.fit(net, forward, evaluate, data, recipe, config.seed, path, meta, "supernet")
 
 
