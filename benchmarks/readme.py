@@ -64,6 +64,7 @@ def oracle() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
+    "cifar10-training": lambda: quoted(record.load("main_job-cifar10")["train_output"]),
     "main-job-table": main_job,
     "oracle-table": oracle,
 }
