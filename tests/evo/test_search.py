@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import search_spaces
 from evo import search
 from evo.archive import Archive
 from results import front
-from supernet import oracle, run_folder, train
+from supernet import checkpoint, oracle, run_folder, train
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("--epochs", "2", "--evaluations", "60", "--population", "20", "--threads", "1")
@@ -105,7 +106,12 @@ def test_killed_at_any_moment_and_called_again_gives_the_same_front(finished_run
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert front.load(folder) == front.load(finished_run)
-    assert (folder / "supernet.safetensors").stat().st_size == (finished_run / "supernet.safetensors").stat().st_size
+    (resumed, meta), (whole, expected) = (
+        checkpoint.load(run / "supernet.safetensors", "supernet") for run in (folder, finished_run)
+    )
+    assert resumed.keys() == whole.keys()
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+    assert [row["loss"] for row in meta["history"]] == [row["loss"] for row in expected["history"]]
 
 
 def test_output_fits_eighty_columns_and_says_what_to_do_next(script, run_copy):
