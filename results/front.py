@@ -21,6 +21,7 @@ from search_spaces import SearchSpace
 from supernet.checkpoint import load_json
 
 Point = dict
+KEYS = {"space", "space_options", "front", "picks"}  # what its readers rely on
 
 
 def front(found: Generation, objectives: Sequence[Objective], limits: Sequence[Limit]) -> list[Point]:
@@ -70,7 +71,7 @@ def load(folder: Path) -> dict:
     path = folder / "front.json"
     if not path.exists():
         raise ValueError(f"{folder} has no front.json yet: finish the search with python evo/search.py --run {folder}")
-    return load_json(path, {"space", "space_options", "front", "picks"})
+    return load_json(path, KEYS, f"python evo/search.py --run {folder} writes it again")
 
 
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:

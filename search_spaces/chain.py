@@ -52,8 +52,8 @@ def layers(
     """
     table = []
     for channels, repeats, stride in stages:
-        head = Layer(in_channels, channels, stride, first or options, {})
-        table.append([head] + [Layer(channels, channels, 1, options, shared or {})] * (repeats - 1))
+        opening = Layer(in_channels, channels, stride, first or options, {})
+        table.append([opening] + [Layer(channels, channels, 1, options, shared or {})] * (repeats - 1))
         in_channels = channels
     return table
 

@@ -52,16 +52,16 @@ def save_json(path: Path, content: dict) -> None:
     write(path, json.dumps({"format": FORMAT, **content}, indent=1).encode())
 
 
-def load_json(path: Path, keys: set[str]) -> dict:
-    """What `save_json` wrote; ValueError if it is damaged, lacks one of `keys` or has another format."""
+def load_json(path: Path, keys: set[str], mend: str) -> dict:
+    """What `save_json` wrote; ValueError, with the `mend`, if it is damaged, lacks a key or has another format."""
     try:
         content = json.loads(path.read_text())
         found = content["format"]
         whole = keys <= content.keys()
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r})") from error
+        raise ValueError(f"{path} is damaged ({error!r}); {mend}") from error
     if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}")
+        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}; {mend}")
     if not whole:
-        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(keys - content.keys()))}")
+        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(keys - content.keys()))}; {mend}")
     return content

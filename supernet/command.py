@@ -103,6 +103,7 @@ class Compute:
         return torch.device(name)
 
     def set_threads(self, image_size: int) -> None:
+        """For images of so many pixels, as the flag says; PyTorch keeps the number for the whole process."""
         threads = self.threads or (1 if image_size <= 16 else 0)
         if threads:
             torch.set_num_threads(threads)

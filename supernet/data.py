@@ -105,7 +105,7 @@ class Data(NamedTuple):
             yield self.normalise(images), self.train.labels[chosen]
 
     def fingerprint(self) -> dict:
-        """What makes two data sets the same: names, sizes and a digest of the training images and their labels."""
+        """What makes two data sets the same: names, sizes and a digest of all images but the test ones, with labels."""
         digest = hashlib.blake2b(digest_size=16)
         for tensor in (*self.train, *self.score):
             digest.update(tensor.cpu().numpy().data)

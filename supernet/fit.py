@@ -1,7 +1,7 @@
 """The training loop that supernets and stand-alone networks share: SGD, cosine, a checkpoint after every epoch.
 
-All randomness of an epoch comes from (seed, epoch), so a resumed training is the uninterrupted one, bit for bit
-on CPU, and no generator's state needs saving.
+All randomness of an epoch comes from (seed, epoch), a step's paths from (seed, step), so a resumed training is
+the uninterrupted one, bit for bit on CPU, and no generator's state needs saving.
 """
 
 import math

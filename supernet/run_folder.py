@@ -23,7 +23,7 @@ def read(folder: Path) -> dict:
         raise ValueError(f"{folder} is a file: --run needs a folder")
     if not path.exists():
         return {}
-    return load_json(path, {"settings", "space", "data"})
+    return load_json(path, {"settings", "space", "data"}, "use another --run")
 
 
 def require(folder: Path) -> dict:

@@ -61,6 +61,7 @@ def test_wrong_flags(script, run_copy, flags, message):
 def test_folders_without_a_front(script, run_copy, tmp_path):
     assert "no front.json yet" in script(pick, tmp_path).err
     (run_copy / "front.json").write_text("{")
-    assert "damaged" in script(pick, run_copy).err
+    assert "damaged" in (error := script(pick, run_copy).err)
+    assert f"python evo/search.py --run {run_copy} writes it again" in error
     (run_copy / "front.json").write_text('{"format": 9, "space": 1, "front": 1, "picks": 1}')
     assert "format 9" in script(pick, run_copy).err
