@@ -44,8 +44,7 @@ def main_job() -> str:
     return "\n\n".join([table(head, list(main_job_rows())), *map(source, records)])
 
 
-def oracle() -> str:
-    r = record.load("oracle-cpu")
+def oracle(r: dict) -> str:
     rows = [
         [
             name,
@@ -61,12 +60,60 @@ def oracle() -> str:
     return f"{table(head, rows)}\n\n{source(r)}"
 
 
+def oracle_memory() -> str:
+    m = record.load("oracle-cpu")["memory"]
+    budget, peak = m["budget_bytes"] / 2**20, m["peak_bytes"] / 2**20
+    return f"Told to keep within {budget:,.0f} MiB (`--memory`), scoring took {peak:,.0f} MiB at its peak."
+
+
+def fair_step(r: dict) -> str:
+    rows = [
+        [
+            way,
+            f"{1000 * w['seconds']:,.0f} ms",
+            f"{w['ratio']:.2f} ({w['ratio_spread'][0]:.2f} to {w['ratio_spread'][1]:.2f})",
+            f"{w['passes_per_second']:,.0f}",
+            f"{w['flop_per_second'] / 1e9:,.0f} GFLOP/s",
+        ]
+        for way, w in r["ways"].items()
+    ]
+    what = f"fairnas, batch of {r['batch']} at {r['image_size']} pixels"
+    head = [what, "time", "ratio (spread)", "images x paths per second", "arithmetic"]
+    return f"{table(head, rows)}\n\n{source(r)}"
+
+
+def supernet_training(r: dict) -> str:
+    rows = [
+        [
+            name,
+            str(t["epochs"]),
+            f"{t['epoch_seconds']:.1f} s",
+            f"{t['training_seconds']:.0f} s",
+            f"{t['accuracy']:.3f}",
+        ]
+        for name, t in r["runs"].items()
+    ]
+    return f"{table(['supernet on CIFAR-10', 'epochs', 'per epoch', 'in all', 'accuracy'], rows)}\n\n{source(r)}"
+
+
+def gpu() -> str:
+    """The tables of a GPU; for each that nobody has measured, a row that says so."""
+    tables = {"fair_step-cuda-32": fair_step, "fair_step-cuda-224": fair_step, "fair_step-cuda-32-compiled": fair_step}
+    tables |= {"oracle-cuda": oracle, "supernet_training": supernet_training}
+    there = [show(record.load(name)) for name, show in tables.items() if (record.RECORDS / f"{name}.json").exists()]
+    gone = [[f"`{name}`", "not measured"] for name in tables if not (record.RECORDS / f"{name}.json").exists()]
+    return "\n\n".join(there + ([table(["on a GPU", "`benchmarks/gpu.sh`"], gone)] if gone else []))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
     "cifar10-training": lambda: quoted(record.load("main_job-cifar10")["train_output"]),
     "main-job-table": main_job,
-    "oracle-table": oracle,
+    "fair-step-table": lambda: fair_step(record.load("fair_step-cpu-32")),
+    "oracle-table": lambda: oracle(record.load("oracle-cpu")),
+    "oracle-memory": oracle_memory,
+    "gpu-tables": gpu,
 }
 
 

@@ -20,7 +20,7 @@ from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
 from supernet.checkpoint import save_json
-from supernet.command import Text
+from supernet.command import Real, Text
 from supernet.oracle import SupernetOracle
 from supernet.progress import Progress
 
@@ -44,15 +44,19 @@ class Config:
     """Architectures to score, none twice. A finished run goes on if this is raised."""
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
+    cut: Real = None
+    """What surely stays under this accuracy is judged by the first eighth of the images. Default: nothing."""
 
     def __post_init__(self):
         goals.parse_objectives(self.objectives)
         self.limits()
-        if self.population < 2 or self.evaluations < 1 or self.recalibrate < 0:
+        if self.population < 2 or self.evaluations < 1 or self.recalibrate < 0 or self.recalibrate == 1:
             raise ValueError(
-                "need --population >= 2, --evaluations >= 1 and --recalibrate >= 0, "
+                "need --population >= 2, --evaluations >= 1 and --recalibrate 0 or >= 2, "
                 f"got {self.population}, {self.evaluations} and {self.recalibrate}"
             )
+        if self.cut is not None and not 0 < self.cut < 1:
+            raise ValueError(f"--cut is an accuracy between 0 and 1, got {self.cut}")
 
     @property
     def folder(self) -> Path:
@@ -146,8 +150,7 @@ def main(config: Config) -> None:
         f"{len(data.score.labels):,} score; run folder {config.folder}"
     )
     net, _ = train.train(config.supernet, space, data)
-    calibration = data.train.images[: config.recalibrate] if config.recalibrate else None  # they are in random order
-    oracle = SupernetOracle(net, *data.score, data.normalise, calibration)
+    oracle = train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
     archive = Archive(config.folder / "archive.sqlite")
     evolve(config, space, oracle, engine, archive)
     finish(config, space, archive)

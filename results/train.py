@@ -18,7 +18,8 @@ from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet import checkpoint, command, fit, run_folder
 from supernet.command import Run, Text
-from supernet.data import DataConfig, load
+from supernet.compute import Compute
+from supernet.data import Data, DataConfig, load
 
 RECIPES = {  # by data set
     "digits": fit.Recipe(epochs=40, batch_size=64, lr=0.1, weight_decay=1e-3),
@@ -44,7 +45,7 @@ class Config:
     seed: int = 0
     """Of the initial weights and the order of the images."""
     training: fit.Training = field(default_factory=fit.Training)
-    compute: command.Compute = field(default_factory=command.Compute)
+    compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self):
         for flag in ("name", "pick"):
@@ -100,11 +101,14 @@ def main(config: Config) -> None:
     config.compute.set_threads(data.image_size)
     if data.fingerprint() != saved["data"]:
         raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
-    report(folder, name, point, space, data.to(target), recipe, config.seed)
+    report(folder, name, point, space, data.to(target), recipe, config)
 
 
-def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recipe: fit.Recipe, seed: int) -> None:
+def report(
+    folder: Path, name: str, point: dict, space: SearchSpace, data: Data, recipe: fit.Recipe, config: Config
+) -> None:
     """Trains, tests, writes the card and prints it."""
+    seed, context = config.seed, config.compute.context(data.mean.device)
     path, card = _files(folder, name)
     net = space.build(point["encoding"])
     initialise(net, torch.Generator().manual_seed(seed))
@@ -112,13 +116,17 @@ def report(folder: Path, name: str, point: dict, space: SearchSpace, data, recip
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": point["encoding"], "seed": seed}
     meta["recipe"] = vars(recipe)
 
-    def forward(net, images, step):
-        yield net(images)
+    def backward(images, labels, step):
+        with context():
+            loss = recipe.loss(net(images), labels)
+        loss.backward()
+        return loss.detach()
 
     def evaluate(net, images=data.score):
-        return fit.accuracy(net.eval(), *images, data.normalise).item()
+        with context():
+            return fit.accuracy(net.eval(), *images, data.normalise).item()
 
-    fit.fit(net, forward, evaluate, data, recipe, seed, path, meta, name)
+    fit.fit(net, backward, evaluate, data, recipe, seed, path, meta, name)
     score, test = evaluate(net), evaluate(net, data.test)
     madds, params = space.cost([point["encoding"]])[0].tolist()
     content = {**meta, "score_accuracy": score, "test_accuracy": test, "madds": madds, "params": params}

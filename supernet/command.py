@@ -8,7 +8,6 @@ import shlex
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +42,9 @@ def call(main: Callable, config_type: type, description: str) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
         sys.exit(1)
+    except torch.OutOfMemoryError:
+        print("error: out of GPU memory; use a smaller --memory or --batch-size, or free the GPU", file=sys.stderr)
+        sys.exit(2)
     except (ValueError, OSError, ArithmeticError, sqlite3.Error) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -77,33 +79,3 @@ def _message(box: str) -> str:
     text = text.partition(" Got errors:")[0]
     text = re.sub(r"no type matching \{None\}\|(\w+) could be instantiated from \[(.*)\]\.", r"\2 is no \1", text)
     return re.sub(r"^Error parsing (?!--)[\w.]+: ", "", text)
-
-
-@dataclass(frozen=True)
-class Compute:
-    """On what."""
-
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, ..."""
-    threads: int = 0
-    """CPU threads. 0: one for images up to 16 pixels, where more only stall on busy cores, else PyTorch's choice."""
-
-    def __post_init__(self):
-        if self.threads < 0:
-            raise ValueError(f"--threads must not be negative, got {self.threads}")
-
-    def target(self) -> torch.device:
-        """The device; "auto" is a GPU if there is one. ValueError if it cannot be used."""
-        automatic = "cuda" if torch.cuda.is_available() else "cpu"
-        name = automatic if self.device == "auto" else self.device
-        try:
-            torch.empty(0, device=name)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
-        return torch.device(name)
-
-    def set_threads(self, image_size: int) -> None:
-        """For images of so many pixels, as the flag says; PyTorch keeps the number for the whole process."""
-        threads = self.threads or (1 if image_size <= 16 else 0)
-        if threads:
-            torch.set_num_threads(threads)

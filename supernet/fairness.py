@@ -28,6 +28,16 @@ def _deal(options: int, passes: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
     return shuffled[which, passes % options]
 
 
+def order(paths: np.ndarray) -> np.ndarray:
+    """Paths (m, L) that use each of a layer's m blocks once -> (L, m) int64, what `ChainSupernet.fair` routes by.
+
+    Row l says from which of layer l's blocks each block of layer l + 1 gets its input; the last row puts the
+    outputs into the order of the paths.
+    """
+    behind = np.column_stack([np.argsort(paths, axis=0)[:, 1:], np.arange(len(paths))])  # the path at each place
+    return np.take_along_axis(paths, behind, axis=0).T
+
+
 def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     """One uniform path (SPOS, arXiv 1904.00420): (1, L); each option is equally likely, not equally often."""
     return np.random.default_rng((seed, step)).integers(choices, size=(1, len(choices)))

@@ -6,8 +6,9 @@ the uninterrupted one, bit for bit on CPU, and no generator's state needs saving
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from supernet import checkpoint
 from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.progress import Progress
+
+LOOK = 50  # steps between two looks at the losses, each of which a GPU must be waited for
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Recipe:
                 f"got {self.lr}, {self.weight_decay} and {self.label_smoothing}"
             )
 
+    @property
+    def loss(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        """logits (B, classes), labels (B,) -> scalar."""
+        return partial(F.cross_entropy, label_smoothing=self.label_smoothing)
+
 
 @dataclass(frozen=True)
 class Training:
@@ -62,12 +70,12 @@ class Training:
         return replace(recipe, **{name: value for name, value in vars(self).items() if value is not None})
 
 
-Forward = Callable[[nn.Module, torch.Tensor, int], Iterable[torch.Tensor]]
+Backward = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 def fit(
     net: nn.Module,
-    forward: Forward,
+    backward: Backward,
     evaluate: Callable[[nn.Module], float],
     data: Data,
     recipe: Recipe,
@@ -78,16 +86,19 @@ def fit(
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
-    `forward(net, images, step)` yields the logits (B, classes) of each pass, `step` counting from 0 over all
-    epochs; the gradients of all passes on a mini-batch add up to one update. FloatingPointError if the loss is
-    no number: `path` then holds the last good epoch.
+    `backward(images, labels, step)` leaves the gradients of one update in `net` and gives its losses, detached;
+    `step` counts from 0 over all epochs. FloatingPointError if a loss is no number: `path` then holds the last
+    good epoch.
     """
-    optimizer = torch.optim.SGD(net.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    settings = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay, "fused": True}
+    optimizer = torch.optim.SGD(net.parameters(), recipe.lr, **settings)
+    for parameter in net.parameters():  # PyTorch's fused SGD wants them all from the first step on
+        optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     history = _restore(net, optimizer, path, meta)
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
-            loss = _epoch(net, forward, optimizer, data, recipe, epoch, rng)
+            loss = _epoch(net, backward, optimizer, data, recipe, epoch, rng)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
             checkpoint.save(path, _state(net, optimizer), {**meta, "history": history})
@@ -95,28 +106,38 @@ def fit(
     return history
 
 
-def _epoch(net, forward: Forward, optimizer, data: Data, recipe: Recipe, epoch: int, rng: np.random.Generator) -> float:
+def _epoch(net, backward: Backward, optimizer, data: Data, recipe: Recipe, epoch: int, rng) -> float:
     """The mean loss of one epoch."""
     net.train()
-    losses = []
+    losses: list[torch.Tensor] = []
     steps = data.steps(recipe.batch_size)
     with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
         torch.manual_seed(int(rng.integers(2**63)))
         for step, (images, labels) in enumerate(data.batches(recipe.batch_size, rng)):
-            lr = recipe.lr * 0.5 * (1 + math.cos(math.pi * (epoch + step / steps) / recipe.epochs))
-            optimizer.param_groups[0]["lr"] = lr
+            optimizer.param_groups[0]["lr"] = recipe.lr * _cosine((epoch + step / steps) / recipe.epochs)
             optimizer.zero_grad()
-            for logits in forward(net, images, epoch * steps + step):
-                loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-                loss.backward()
-                losses.append(loss.item())
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(
-                    f"the loss became {losses[-1]} in epoch {epoch + 1}, step {step + 1}, at learning rate {lr:.3g}; "
-                    "the last good checkpoint is kept: begin again in another --run with a smaller --lr"
-                )
+            losses.append(backward(images, labels, epoch * steps + step).mean())
             optimizer.step()
-    return sum(losses) / len(losses)
+            if step % LOOK == LOOK - 1 or step == steps - 1:
+                _check(torch.stack(losses[-LOOK:]), epoch, step, recipe, steps)
+    return torch.stack(losses).double().mean().item()
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _check(losses: torch.Tensor, epoch: int, last: int, recipe: Recipe, steps: int) -> None:
+    """FloatingPointError names the first of the latest `losses`, which end with step `last`, that is no number."""
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad):
+        first = int(bad[0])
+        step = last + 1 - len(losses) + first
+        lr = recipe.lr * _cosine((epoch + step / steps) / recipe.epochs)
+        raise FloatingPointError(
+            f"the loss became {losses[first].item()} in epoch {epoch + 1}, step {step + 1}, at learning rate {lr:.3g}; "
+            "the last good checkpoint is kept: begin again in another --run with a smaller --lr"
+        )
 
 
 def accuracy(
@@ -136,9 +157,7 @@ def accuracy(
 
 def _state(net: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
     momentum = {
-        f"momentum.{name}": optimizer.state[parameter]["momentum_buffer"]
-        for name, parameter in net.named_parameters()
-        if optimizer.state[parameter].get("momentum_buffer") is not None
+        f"momentum.{name}": optimizer.state[parameter]["momentum_buffer"] for name, parameter in net.named_parameters()
     }
     return {f"net.{name}": tensor for name, tensor in net.state_dict().items()} | momentum
 

@@ -4,18 +4,25 @@ Shapes: N population, L layers, B images.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import nn
 
-from supernet import trie
+from supernet import memory, trie
 from supernet.fit import accuracy
+from supernet.memory import Context
+from supernet.model import ChainSupernet
 
-CHUNK = 500  # images at once
+CALIBRATION_BATCH = 500  # images; part of the definition: batches weigh the same
+CPU_CHUNK, GPU_CHUNK = 500, 5000  # images at once: a GPU idles with few
+TENSORS = 4  # of the largest size that one block has alive: its input, a convolution's, a BatchNorm's, an activation's
+EARLY = 8  # the first 1/8 of the images tells the hopeless
+SIGMAS = 3.0  # how sure it must be of that
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-Activations = tuple[list[torch.Tensor], torch.Tensor]  # of the calibration batches, and of the images
+Activations = tuple[list[torch.Tensor], list[torch.Tensor]]  # of the calibration batches, of the images' chunks
 
 
 class SupernetOracle:
@@ -24,36 +31,74 @@ class SupernetOracle:
     `prepare` makes a chunk of images what the net takes, for example `Data.normalise`. With `calibration`
     images (never the held-out ones) the BatchNorm statistics of each path are measured afresh on them (SPOS,
     arXiv 1904.00420, section 3.4), and no candidate touches another's; without, the training's running ones serve.
+
+    Activations take at most `budget` bytes (None: half of what is free). What surely stays under the accuracy `cut`
+    after the first images is not scored on the others: its score then is that of the first.
     """
 
     def __init__(
         self,
-        net: nn.Module,
+        net: ChainSupernet,
         images: torch.Tensor,
         labels: torch.Tensor,
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
         calibration: torch.Tensor | None = None,
-        chunk: int = CHUNK,
+        chunk: int | None = None,
+        budget: int | None = None,
+        cut: float | None = None,
+        context: Context = nullcontext,
     ):
-        self.net, self.chunk = net.eval(), chunk
+        self.net, self.context, self.cut = net.eval(), context, cut
         self.images, self.labels, self.prepare = images, labels, prepare
-        self.calibration = [] if calibration is None else [prepare(images) for images in calibration.split(chunk)]
+        self.calibration = [] if calibration is None else [prepare(batch) for batch in _even(calibration)]
+        self.chunk, self.group = self._sizes(chunk, memory.free(images.device) // 2 if budget is None else budget)
+
+    def _sizes(self, chunk: int | None, budget: int) -> tuple[int, int]:
+        """How many images go through a block at once, and how many are kept at every layer; within the budget."""
+        held, largest = memory.per_image(self.net, self.prepare(self.images[:1]), self.context)
+        left = budget - held * sum(map(len, self.calibration))
+        chunk = chunk or (CPU_CHUNK if self.images.device.type == "cpu" else GPU_CHUNK)
+        chunk = max(1, min(chunk, len(self.images), left // (2 * TENSORS * largest)))
+        block = max([chunk, *map(len, self.calibration)]) * TENSORS * largest
+        group = (left - block) // held
+        if group < 1:
+            raise ValueError(
+                f"scoring needs {memory.show(budget - left + block + held)} for activations and may take "
+                f"{memory.show(budget)}: use a larger --memory or a smaller --recalibrate"
+            )
+        chunk = min(chunk, group)
+        return chunk, group // chunk * chunk
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
-        """(N, L) ints -> (N,) float64, each in [0, 1]. A whole population at once; equal to `one_by_one` bit for bit.
+        """(N, L) ints -> (N,) float64, each in [0, 1]. A whole population at once; equal to `one_by_one`.
 
         Architectures with equal first layers share what these make, BatchNorm statistics included: a layer's
-        depend only on the layers before it.
+        depend only on the layers before it. At most L + 1 layers' outputs are alive at any time.
         """
-        encodings = np.asarray(encodings)
+        encodings, alive = np.asarray(encodings), np.arange(len(encodings))
         right = torch.zeros(len(encodings), dtype=torch.int64, device=self.labels.device)
-        with torch.inference_mode():
-            for images, labels in zip(self.images.split(self.chunk), self.labels.split(self.chunk), strict=True):
-                root = self._through(self.net.stem, (self.calibration, self.prepare(images)))
-                for row, state in trie.walk(encodings, root, self._step):
-                    _, logits = self._through(self.net.head, state)
-                    right[row] += (logits.argmax(-1) == labels).sum()
-        return (right / len(self.labels)).double().cpu().numpy()
+        seen = torch.zeros_like(right)
+        for start, end in pairwise(self._edges()):
+            with torch.inference_mode(), self.context():
+                for row, correct in self._walk(encodings[alive], start, end):
+                    right[alive[row]] += correct
+            seen[alive] = end
+            if self.cut is not None:
+                alive = alive[_upper(right[alive] / end, end).cpu().numpy() >= self.cut]
+        return (right / seen).double().cpu().numpy()
+
+    def _edges(self) -> list[int]:
+        """Where the groups of images begin, and where the last one ends."""
+        early = 0 if self.cut is None else max(1, len(self.labels) // EARLY)
+        return sorted({0, early, *range(early, len(self.labels), self.group), len(self.labels)})
+
+    def _walk(self, encodings: np.ndarray, start: int, end: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """Every row of the encodings with its right answers among the images from `start` to `end`."""
+        images, labels = (part[start:end].split(self.chunk) for part in (self.images, self.labels))
+        root = self._through(self.net.stem, (self.calibration, [self.prepare(chunk) for chunk in images]))
+        for row, state in trie.walk(encodings, root, self._step):
+            _, logits = self._through(self.net.head, state)
+            yield row, sum((z.argmax(-1) == y).sum() for z, y in zip(logits, labels, strict=True))
 
     def _step(self, state: Activations, layer: int, option: int) -> Activations:
         return self._through(self.net.layers[layer][option], state)
@@ -61,13 +106,14 @@ class SupernetOracle:
     def _through(self, module: nn.Module, state: Activations) -> Activations:
         calibration, images = state
         if not calibration:
-            return [], module(images)
+            return [], [module(chunk) for chunk in images]
         with fresh_statistics(module, calibration) as outputs:
-            return outputs, module(images)
+            return outputs, [module(chunk) for chunk in images]
 
     def one_by_one(self, encodings: np.ndarray) -> np.ndarray:
         """The definition of `accuracy`: each path as a network of its own."""
-        return np.array([self._alone(self.net.path(encoding)) for encoding in encodings], dtype=np.float64)
+        with self.context():
+            return np.array([self._alone(self.net.path(encoding)) for encoding in encodings], dtype=np.float64)
 
     def _alone(self, model: nn.Module) -> float:
         images, labels = self.images, self.labels
@@ -75,6 +121,19 @@ class SupernetOracle:
             return accuracy(model.eval(), images, labels, self.prepare, self.chunk).item()
         with fresh_statistics(model, self.calibration):
             return accuracy(model, images, labels, self.prepare, self.chunk).item()
+
+
+def _even(calibration: torch.Tensor) -> Sequence[torch.Tensor]:
+    """Batches of nearly equal size: a last one of a single image would have no variance."""
+    if len(calibration) < 2:
+        raise ValueError(f"BatchNorm statistics need at least 2 images (--recalibrate), got {len(calibration)}")
+    return calibration.tensor_split(-(-len(calibration) // CALIBRATION_BATCH))
+
+
+def _upper(share: torch.Tensor, n: int) -> torch.Tensor:
+    """The upper end of Wilson's interval for a share seen on n images."""
+    z = SIGMAS**2 / n
+    return (share + z / 2 + (z * share * (1 - share) + z**2 / 4).sqrt()) / (1 + z)
 
 
 @contextmanager

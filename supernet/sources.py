@@ -3,7 +3,6 @@
 A new source is one function and one line in SOURCES. Shapes: N images, C channels, H = W pixels.
 """
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
+from supernet import memory
 from supernet.progress import Progress
 
 DEFAULT_SIZE = 224
@@ -105,7 +105,7 @@ def _own_size(samples: list[tuple[str, int]]) -> int:
 
 
 def _check_memory(n: int, size: int) -> None:
-    needed, free = 3 * n * size * size, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed, free = 3 * n * size * size, memory.free(torch.device("cpu"))
     if needed > free / 2:
         raise ValueError(
             f"{n:,} images of {size} pixels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "

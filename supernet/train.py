@@ -5,6 +5,7 @@ python supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,13 @@ import search_spaces
 from search_spaces import SearchSpace
 from supernet import command, fit, model, run_folder
 from supernet.command import Text
+from supernet.compute import Compute, Speed
+from supernet.crop import crop_kernels
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds
+from supernet.model import Supernet
+from supernet.oracle import SupernetOracle
+from supernet.step import FairStep, can_be_static, paths_that_fit
 
 RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, section 4.2
     "digits": fit.Recipe(epochs=30, batch_size=64, lr=0.1, weight_decay=1e-3),
@@ -42,7 +48,8 @@ class Config:
     shared_gradient: str = "mean"
     """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
     training: fit.Training = field(default_factory=fit.Training)
-    compute: command.Compute = field(default_factory=command.Compute)
+    compute: Compute = field(default_factory=Compute)
+    speed: Speed = field(default_factory=Speed)
 
     def __post_init__(self):
         if self.fairness not in SAMPLERS:
@@ -83,27 +90,52 @@ def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
     return load_space(config, data), data.to(target)
 
 
-def train(config: Config, space: SearchSpace, data: Data) -> tuple[torch.nn.Module, list[dict]]:
+def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, list[dict]]:
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
-    generator = torch.Generator().manual_seed(config.seed)
-    net = model.build(space, generator).to(data.mean.device, memory_format=torch.channels_last)
-    sample, recipe = SAMPLERS[config.fairness], config.recipe()
+    device, recipe = data.mean.device, config.recipe()
+    net = model.build(space, torch.Generator().manual_seed(config.seed))
+    net = crop_kernels(net).to(device, memory_format=torch.channels_last)
     if config.shared_gradient == "mean" and config.fairness == "strict":
         net.average_shared_gradients(max(space.choices))
+    step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
+    sample, context = SAMPLERS[config.fairness], config.compute.context(device)
     recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
-    def forward(net, images, step):
-        for path in sample(space.choices, config.seed, step):
-            yield net(images, path[None])[0]
+    def backward(images, labels, number):
+        return step()(images, labels, sample(space.choices, config.seed, number))
 
     def evaluate(net):
-        return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
+        with context():
+            return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / "supernet.safetensors"
-    return net, fit.fit(net, forward, evaluate, data, recipe, config.seed, path, meta, "supernet")
+    return net, fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet")
+
+
+def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> FairStep:
+    """The training step as the config and the device want it."""
+    device, recipe = data.mean.device, config.recipe()
+    context, size = config.compute.context(device), config.speed.paths_per_pass
+    if not size:
+        images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
+        size = paths_that_fit(net, space.choices, images, recipe.batch_size, context, budget)
+    static = None
+    if config.fairness == "strict" and can_be_static(net, space.choices):
+        static = config.speed.static(net, recipe.loss, context, device)
+    return FairStep(net, recipe.loss, size, context, static)
+
+
+def make_oracle(
+    config: Config, net: Supernet, data: Data, recalibrate: int, cut: float | None = None
+) -> SupernetOracle:
+    """The trained supernet as a judge on the score images; BatchNorm statistics from `recalibrate` training images."""
+    device = data.mean.device
+    calibration = data.train.images[:recalibrate] if recalibrate else None  # they are in random order
+    limits = {"budget": config.speed.budget(device), "cut": cut, "context": config.compute.context(device)}
+    return SupernetOracle(net, *data.score, data.normalise, calibration, **limits)
 
 
 def main(config: Config) -> None:

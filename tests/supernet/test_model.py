@@ -57,22 +57,6 @@ def test_extracted_path_is_a_copy(space, net, images, rng):
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
 
 
-def test_a_strict_step_gives_every_parameter_the_sum_of_its_paths_gradients(space, net, images, rng):
-    labels = torch.arange(4)
-    for module in net.modules():  # dropout would differ from pass to pass
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    net.double().train()
-    paths = strict(space.choices, 0, 0)
-    for path in paths:
-        F.cross_entropy(net(images.double(), path[None])[0], labels).backward()
-    one_by_one = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
-    net.zero_grad()
-    sum(F.cross_entropy(logits, labels) for logits in net(images.double(), paths)).backward()
-    for name, parameter in net.named_parameters():
-        assert torch.allclose(parameter.grad, one_by_one[name], rtol=1e-9, atol=1e-12), name
-
-
 def test_averaged_shared_gradients_are_the_mean_over_passes_and_blocks_keep_theirs(rng):
     space = search_spaces.load("digits")
     gradients = []

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 import search_spaces
-from supernet import model
+from supernet import memory, model
 from supernet.fit import accuracy
-from supernet.oracle import SupernetOracle, fresh_statistics
+from supernet.oracle import TENSORS, SupernetOracle, _even, fresh_statistics
 
 
 def lively(net: nn.Module) -> nn.Module:
@@ -89,3 +89,40 @@ def test_statistics_come_back_after_an_error(net, space):
 
 def test_empty_population_scores_empty(net, digits):
     assert oracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
+
+
+def test_a_smaller_budget_changes_no_score_and_is_kept(space, net, digits, rng):
+    encodings = space.sample(rng, 6)
+    whole = oracle(net, digits, 100)
+    held, largest = memory.per_image(net, digits.normalise(digits.score.images[:1]))
+    small = oracle(net, digits, 100, budget=held * 150 + largest * 400)
+    assert small.group < 100 < whole.group
+    assert small.chunk * TENSORS * largest + (small.group + 100) * held <= held * 150 + largest * 400
+    np.testing.assert_allclose(small.accuracy(encodings), whole.accuracy(encodings), atol=1 / 287)
+
+
+def test_a_budget_that_holds_nothing_names_the_mend(net, digits):
+    with pytest.raises(ValueError, match=r"scoring needs .* MiB .*--memory"):
+        oracle(net, digits, 100, budget=1000)
+
+
+def test_the_cut_spares_the_hopeless_and_no_other(space, net, digits, rng):
+    encodings = space.sample(rng, 12)
+    whole = oracle(net, digits).accuracy(encodings)
+    assert (oracle(net, digits, cut=0.01).accuracy(encodings) == whole).all()
+    early = len(digits.score.labels) // 8
+    first = digits._replace(score=digits.score.take(np.arange(early)))
+    assert (oracle(net, digits, cut=0.99).accuracy(encodings) == oracle(net, first).accuracy(encodings)).all()
+
+
+@pytest.mark.parametrize("n", [2, 500, 501, 1001])
+def test_no_calibration_batch_is_left_with_a_single_image(n):
+    sizes = [len(batch) for batch in _even(torch.zeros(n, 1))]
+    assert sum(sizes) == n
+    assert 2 <= min(sizes) <= max(sizes) <= 500
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_statistics_of_a_single_image_are_refused(net, digits):
+    with pytest.raises(ValueError, match="at least 2 images"):
+        oracle(net, digits, 1)

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# All figures that need a GPU: benchmarks/gpu.sh [CIFAR-10 as a folder of one subfolder per class]
+# Every part writes its own record; one that fails or takes too long does not stop the next.
+cd "$(dirname "$0")/.."
+part() { timeout "$1" python "${@:2}" || echo "failed: ${*:2}" >&2; }
+part 50 benchmarks/fair_step.py --device cuda --batch 256 --rounds 20
+part 70 benchmarks/fair_step.py --device cuda --batch 128 --image-size 224 --rounds 5
+part 100 benchmarks/oracle.py --device cuda --images 10000 --image-size 32 --rounds 1 --one-by-one 60
+if [ -n "${1:-}" ]; then part 200 benchmarks/supernet_training.py --data-root "$1" --device cuda; fi
+part 110 benchmarks/fair_step.py --device cuda --batch 256 --rounds 20 --compile
+python benchmarks/readme.py

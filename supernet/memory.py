@@ -1,0 +1,88 @@
+"""How much memory there is, and how much a supernet's activations take of it: measured on a few images.
+
+Shapes: B images, C channels, H height, W width, L layers.
+"""
+
+import copy
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+
+from supernet.model import ChainSupernet, Supernet
+
+Context = Callable[[], AbstractContextManager]  # entered around every forward pass: autocast, or nothing
+UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse(text: str) -> int:
+    """'2G' -> bytes; ValueError if it is no size above zero."""
+    number, unit = (text[:-1], UNITS[text[-1].upper()]) if text[-1:].upper() in UNITS else (text, 1)
+    try:
+        size = int(float(number) * unit)
+    except (ValueError, OverflowError):
+        size = 0
+    if size < 1:
+        raise ValueError(f"--memory takes a size such as 500M or 2G, got {text!r}")
+    return size
+
+
+def show(size: float) -> str:
+    """Bytes for people."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
+def free(device: torch.device) -> int:
+    """Bytes that are free on the device now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(available[1]) * 1024
+
+
+def per_path(net: Supernet, choices: Sequence[int], images: torch.Tensor, context: Context = nullcontext) -> int:
+    """Bytes per image that the most costly path holds for its backward pass; at least two images (B, C, H, W).
+
+    Measured on the paths that take the same option in every layer, as far as it is there.
+    """
+    net = copy.deepcopy(net).train()
+    weights = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
+    paths = [[min(option, k - 1) for k in choices] for option in range(max(choices))]
+    with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
+        return max(_held_for_backward(net, images, path, weights, context) for path in paths) // len(images)
+
+
+def _held_for_backward(net: Supernet, images, path: Sequence[int], weights: set[int], context: Context) -> int:
+    held: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), context():
+        logits = net(images, [path])
+    del logits
+    return sum(held.values())
+
+
+def per_image(net: ChainSupernet, image: torch.Tensor, context: Context = nullcontext) -> tuple[int, int]:
+    """One image (1, C, H, W) in eval mode -> bytes of all layers' outputs along a path, and of the largest tensor."""
+    sizes: list[int] = []
+    modules = [module for module in net.modules() if not list(module.children())]
+    hooks = [module.register_forward_hook(lambda _, __, out: sizes.append(out.nbytes)) for module in modules]
+    try:
+        with torch.inference_mode(), context():
+            x = net.stem(image)
+            held = image.nbytes + x.nbytes
+            for blocks in net.layers:
+                x, *_ = [block(x) for block in blocks]
+                held += x.nbytes
+            net.head(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return held, max(sizes)
