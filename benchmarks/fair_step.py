@@ -9,6 +9,7 @@ ceilings as measured here (a large copy, a large matrix product) and where the f
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from statistics import median
 
@@ -38,7 +39,7 @@ class Setting:
         net = model.build(self.space, torch.Generator().manual_seed(0))
         return (crop_kernels(net) if crop else net).to(self.device, memory_format=memory_format).train()
 
-    def plain(self, memory_format=torch.channels_last, context=step.nullcontext, tf32: bool = True) -> Way:
+    def plain(self, memory_format=torch.channels_last, context=nullcontext, tf32: bool = True) -> Way:
         """The definition, on the net as it is built."""
         net = self.net(memory_format, crop=False)
 
@@ -50,7 +51,7 @@ class Setting:
 
         return take
 
-    def fast(self, size: int, context=step.nullcontext, static: bool = False, compiler: dict | None = None) -> Way:
+    def fast(self, size: int, context=nullcontext, static: bool = False, compiler: dict | None = None) -> Way:
         """As `supernet/train.py` trains."""
         net = self.net()
         graph = StaticStep(net, F.cross_entropy, context, compiler) if static else None
@@ -105,10 +106,26 @@ def peak_memory(way: Way, setting: Setting) -> int | None:
 
 
 def work(setting: Setting) -> dict[str, float]:
-    """Of one step: passes of one image, and floating-point operations, two per multiply-add, backward twice forward."""
+    """Of one step: passes of one image; floating-point operations, two per multiply-add; bytes that modules read and
+    write, as if nothing were fused or cached. The backward pass counts as two forward ones."""
     paths = fairness.strict(setting.space.choices, 0, 0)
     madds = setting.space.cost(paths)[:, 0].sum()
-    return {"passes": len(paths) * len(setting.labels), "flop": float(6 * madds * len(setting.labels))}
+    return {
+        "passes": len(paths) * len(setting.labels),
+        "flop": float(6 * madds * len(setting.labels)),
+        "bytes": 3.0 * traffic(setting, paths),
+    }
+
+
+def traffic(setting: Setting, paths: np.ndarray) -> int:
+    """Bytes of the inputs and outputs of all modules in one forward pass along the paths."""
+    net, moved = setting.net(), []
+    for module in net.modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda _, given, out: moved.append(given[0].nbytes + out.nbytes))
+    with torch.no_grad(), BF16() if setting.device == "cuda" else nullcontext():
+        net(setting.images, paths)
+    return sum(moved)
 
 
 def ceilings() -> dict[str, float]:
@@ -174,6 +191,7 @@ def main() -> None:
             "ratio_spread": [ratios[0], ratios[-1]],
             "passes_per_second": effort["passes"] / median(values),
             "flop_per_second": effort["flop"] / median(values),
+            "bytes_per_second": effort["bytes"] / median(values),
             "peak_memory": peak_memory(known[name], setting),
         }
     content = vars(arguments) | {"work": effort, "ways": figures}

@@ -41,6 +41,7 @@ class Compute:
             torch.empty(0, device=name)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
+        torch.backends.cudnn.benchmark = True  # shapes never change here
         return torch.device(name)
 
     def set_threads(self, image_size: int) -> None:
@@ -86,4 +87,4 @@ class Speed:
 
 def _one_of(flag: str, value: str, known: Iterable[str]) -> None:
     if value not in ("auto", *known):
-        raise ValueError(f"--{flag} must be auto, {' or '.join(known)}, got {value!r}")
+        raise ValueError(f"--{flag} must be auto, {', '.join(known)}, got {value!r}")

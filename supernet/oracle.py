@@ -1,5 +1,7 @@
 """The fitness oracle: how accurate is an architecture with the supernet's weights?
 
+The images of one network fill a device as well as those of many would, so a population is walked depth first, one
+block at a time on as many images as the memory takes: exact, and bounded by a path's activations, not a population's.
 Shapes: N population, L layers, B images.
 """
 

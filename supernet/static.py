@@ -5,6 +5,7 @@ Shapes: B batch, L layers, m options of every layer and paths of a step.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,8 +31,11 @@ class StaticStep:
     """
 
     def __init__(self, net: ChainSupernet, loss: Loss, context: Context = nullcontext, compiler: dict | None = None):
-        self.net, self.loss, self.context = net, loss, context
-        self.layers = net.layers if compiler is None else _compiled(net, compiler)
+        self.net, self.loss, self.context, self.layers, self.limits = net, loss, context, net.layers, nullcontext
+        if compiler is not None:
+            self.layers = [[torch.compile(block, dynamic=False, **compiler) for block in layer] for layer in net.layers]
+            limits = {"recompile_limit": SHAPES, "accumulated_recompile_limit": SHAPES}
+            self.limits = partial(torch._dynamo.config.patch, limits)
         self.take: Callable | None = None
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray) -> torch.Tensor:
@@ -51,15 +55,11 @@ class StaticStep:
             raise Unavailable(f"cannot compile or capture the step here ({type(error).__name__})") from error
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-        with self.context(), torch._dynamo.config.patch(recompile_limit=SHAPES, accumulated_recompile_limit=SHAPES):
+        with self.context(), self.limits():
             logits = self.net.fair(images, order, self.layers)
             losses = torch.stack([self.loss(each, labels) for each in logits])
         losses.sum().backward()
         return losses.detach()
-
-
-def _compiled(net: ChainSupernet, options: dict) -> list[list[Callable]]:
-    return [[torch.compile(block, dynamic=False, **options) for block in blocks] for blocks in net.layers]
 
 
 class Captured:

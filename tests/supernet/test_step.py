@@ -10,12 +10,11 @@ from torch.nn import functional as F
 
 import search_spaces
 from search_spaces import chain
-from search_spaces.blocks import classifier, conv_bn_act, inverted_residuals
+from search_spaces.blocks import classifier, conv_bn_act, identity, inverted_residuals, linear_skip
 from supernet import fairness, model, step
 from supernet.static import StaticStep
 from supernet.step import FairStep
 
-SPACES = {"digits": 8, "nas_bench_macro": 8, "proxyless": 32}  # and their image sizes
 BATCH = 8  # BatchNorm over 4 values, on maps of one pixel, would magnify rounding
 
 
@@ -29,12 +28,27 @@ def quiet(net: nn.Module) -> nn.Module:
     return net.double().train()
 
 
+def tiny_space(skip: bool) -> chain.Chain:
+    """Two layers of three blocks each; with `skip` the second may also be skipped."""
+    options = dict(list(inverted_residuals((3, 5), (1, 2)).items())[:3])
+    all_options = {**options, chain.IDENTITY: identity} if skip else options
+    layers = chain.layers([(4, 2, 2)], 4, all_options, options, {chain.IDENTITY: linear_skip} if skip else None)
+    spec = {"name": "tiny", "image_size": 4, "num_classes": 5, "in_channels": 1}
+    return chain.Chain(spec, lambda: nn.Sequential(*conv_bn_act(1, 4, 3)), layers, lambda: classifier(4, 8, 5))
+
+
+SPACES = {
+    "equal": lambda: search_spaces.load("digits", num_classes=5),
+    "unequal": lambda: tiny_space(skip=True),
+}
+
+
 def make(name: str) -> tuple:
     """A space, its supernet, images and labels; the same ones every time."""
-    space = search_spaces.load(name, image_size=SPACES[name], num_classes=5)
+    space = SPACES[name]()
     net = quiet(model.build(space, torch.Generator().manual_seed(0)))
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randn(BATCH, space.in_channels, *[SPACES[name]] * 2, generator=generator, dtype=torch.double)
+    shape = (BATCH, space.in_channels, space.image_size, space.image_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.double)
     return space, net, images, torch.arange(BATCH) % 5
 
 
@@ -66,26 +80,23 @@ def plain(request):
 @pytest.mark.parametrize("size", [1, 4, 100])
 def test_a_chunked_step_leaves_what_one_pass_per_path_leaves(plain, size):
     name, expected = plain
-    if name == "proxyless" and size != 4:
-        pytest.skip("slow, and 4 is the only size that splits its 7 paths")
     same(outcome(name, lambda *args: step.chunked(args[0], F.cross_entropy, *args[1:], size)), expected)
 
 
-def test_a_static_step_leaves_what_one_pass_per_path_leaves(plain):
-    name, expected = plain
-    if name == "proxyless":
-        assert not step.can_be_static(make(name)[1], make(name)[0].choices)
-        return
+def test_a_static_step_leaves_what_one_pass_per_path_leaves():
+    expected = outcome("equal", lambda *args: step.plain(args[0], F.cross_entropy, *args[1:]))
+    same(outcome("equal", lambda net, *inputs: StaticStep(net, F.cross_entropy)(*inputs)), expected)
 
-    def static(net, *inputs):
-        return StaticStep(net, F.cross_entropy)(*inputs)
 
-    same(outcome(name, static), expected)
+def test_a_step_is_static_only_if_every_block_is_on_one_path():
+    for name, static in (("equal", True), ("unequal", False)):
+        space, net, *_ = make(name)
+        assert step.can_be_static(net, space.choices) is static
 
 
 def test_without_crossing_paths_no_activation_is_mixed_up():
     """Every path through the static graph alone gives its own logits."""
-    space, net, images, _ = make("digits")
+    space, net, images, _ = make("equal")
     net.eval()
     for number in range(5):
         paths = fairness.strict(space.choices, 0, number)
@@ -97,13 +108,9 @@ def test_without_crossing_paths_no_activation_is_mixed_up():
 @pytest.fixture
 def tiny():
     """A net of two layers x three blocks, images, labels."""
-    options = inverted_residuals((3, 5), (1, 2))
-    layers = chain.layers([(4, 1, 2), (4, 1, 1)], 4, dict(list(options.items())[:3]))
-    shape = {"name": "tiny", "image_size": 4, "num_classes": 3, "in_channels": 1}
-    stem, head = (lambda: nn.Sequential(*conv_bn_act(1, 4, 3))), (lambda: classifier(4, 8, 3))
-    net = quiet(model.build(chain.Chain(shape, stem, layers, head), torch.Generator().manual_seed(0)))
+    net = quiet(model.build(tiny_space(skip=False), torch.Generator().manual_seed(0)))
     images = torch.randn(6, 1, 4, 4, generator=torch.Generator().manual_seed(1), dtype=torch.double)
-    return net, images, torch.arange(6) % 3
+    return net, images, torch.arange(6) % 5
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch.compile looks at it
@@ -197,13 +204,13 @@ def test_where_not_even_one_path_fits_the_message_names_the_mend(tiny, monkeypat
 
 
 def test_on_a_cpu_one_path_at_a_time(capsys):
-    space, net, images, _ = make("digits")
+    space, net, images, _ = make("equal")
     assert step.paths_that_fit(net, space.choices, images, 64, torch.no_grad, 2**40) == 1
     assert "1 of 6 paths at a time" in capsys.readouterr().err
 
 
 def test_bfloat16_leaves_the_gradients_nearly_as_they_are():
-    space, net, images, labels = make("digits")
+    space, net, images, labels = make("equal")
     net.float()
     images, paths = images.float(), fairness.strict(space.choices, 0, 0)
     gradients = []
