@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import search_spaces
-from evo.objectives import MEASURES, Limit, parse_limits, violation
+from evo.objectives import MEASURES, Limit, Objective, minimised, parse_limits, violation
 from results import front
 from supernet import command
 from supernet.checkpoint import save_json
@@ -43,6 +43,11 @@ class Config:
             raise ValueError(f"--name must be letters, digits, - or _, and not A, B or C; got {self.name!r}")
 
 
+def rows(points: Sequence[front.Point]) -> np.ndarray:
+    """(N, 3), MEASURES."""
+    return np.array([[p[name] for name in MEASURES] for p in points], dtype=float).reshape(-1, len(MEASURES))
+
+
 def abc(points: Sequence[front.Point]) -> dict[str, front.Point]:
     """The picks A, B and C of a front (most accurate first); equal ones where the front has too few points."""
     if not points:
@@ -57,10 +62,25 @@ def abc(points: Sequence[front.Point]) -> dict[str, front.Point]:
     return picks
 
 
+def knee(points: Sequence[front.Point], objectives: Sequence[Objective]) -> front.Point:
+    """The point farthest below the plane through the front's extremes, each objective scaled to its range there.
+
+    (Das, On characterizing the "knee" of the Pareto curve, 1999.)
+    """
+    values = minimised(rows(points), objectives)
+    span = np.ptp(values, axis=0)
+    scaled = (values - values.min(0)) / np.where(span > 0, span, 1.0)
+    return {**points[int(scaled.sum(1).argmin())], "why": "knee: the best trade of all objectives against each other"}
+
+
+def standard(points: Sequence[front.Point], objectives: Sequence[Objective]) -> dict[str, front.Point]:
+    """A, B, C and the knee; nothing of an empty front."""
+    return abc(points) | ({"knee": knee(points, objectives)} if points else {})
+
+
 def within(points: Sequence[front.Point], limits: Sequence[Limit]) -> front.Point:
     """The most accurate point within the limits; ValueError says which comes nearest if none is."""
-    rows = np.array([[p[name] for name in MEASURES] for p in points], dtype=float).reshape(-1, len(MEASURES))
-    missed = violation(rows, limits)
+    missed = violation(rows(points), limits)
     wanted = ", ".join(f"{limit.side}-{limit.name} {limit.bound:,.10g}" for limit in limits)
     if not len(missed) or missed.min() > 0:
         near = f": the nearest has {points[int(missed.argmin())]}" if len(missed) else ""

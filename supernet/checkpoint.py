@@ -5,6 +5,8 @@ Every file is written beside its name and renamed.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,15 +38,26 @@ def save(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> None:
 
 def load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     """Tensors and meta as saved. ValueError if the file is damaged, of another format or not of this `kind`."""
+    with _opened(path, kind) as (file, meta):
+        return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a dict)
+
+
+def meta(path: Path, kind: str) -> dict:
+    """As `load`, the meta alone: no tensor is read."""
+    with _opened(path, kind) as (_, meta):
+        return meta
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[tuple[safe_open, dict]]:
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             meta = json.loads((file.metadata() or {}).get("fairfront", "{}"))
+            if meta.get("format") != FORMAT or meta.get("kind") != kind:
+                raise ValueError(f"{path} is no {kind} of format {FORMAT}; delete it or use another folder")
+            yield file, meta
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to begin this part again") from error
-    if meta.get("format") != FORMAT or meta.get("kind") != kind:
-        raise ValueError(f"{path} is no {kind} of format {FORMAT}; delete it or use another folder")
-    return tensors, meta
 
 
 def save_json(path: Path, content: dict) -> None:

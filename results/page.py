@@ -1,0 +1,186 @@
+"""A run as one HTML page that needs no network and nothing beside it.
+
+Every string of a run folder is a stranger's: Jinja escapes it in the markup, `_json` inside a script, and the page's
+own policy lets no other script run and no address be fetched.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from bokeh.embed import json_item
+from bokeh.resources import Resources
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+import search_spaces
+from evo.objectives import MEASURES, NOUNS
+from results import charts, curves, front, pick
+from results.reading import Run
+from search_spaces import published
+
+ASSETS = Path(__file__).parent / "assets"
+RELOAD = 5  # seconds between two looks of a page of a running search
+ROWS = 200  # of the front, in its table
+UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def render(run: Run, live: bool = False) -> str:
+    """The whole page; `live`: it loads itself again while nobody uses it."""
+    points = front.front(run.scored, run.objectives, run.limits)
+    picks = {**pick.standard(points, run.objectives), **_dict(run.front.get("picks"))}
+    data = _data(run, points, picks) | {"live": RELOAD if live and not run.finished else 0}
+    scripts = [Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))]
+    scripts.append(Markup((ASSETS / "page.js").read_text()))
+    environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["measure"] = measure
+    return environment.get_template("page.html").render(
+        run=run,
+        name=run.folder.resolve().name,
+        style=Markup((ASSETS / "page.css").read_text()),
+        policy=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+        scripts=scripts,
+        data=_json(data),
+        figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
+        measures=MEASURES,
+        nouns={"accuracy": "accuracy", **NOUNS},
+        points=points[:ROWS],
+        hidden=max(0, len(points) - ROWS),
+        front_size=len(points),
+        numbers={code: i for i, code in enumerate(data["codes"])},
+        code=code,
+        cards=_cards(run, picks),
+        published=_published(run),
+        curves=_legends(run),
+        tables=_tables(run),
+        written=time.strftime("%Y-%m-%d %H:%M"),
+    )
+
+
+def code(encoding: Sequence[int]) -> str:
+    """An encoding as plain numbers; the page's script reads it back."""
+    return "".join(map(str, encoding)) if max(encoding) < 10 else ",".join(map(str, encoding))
+
+
+def measure(value, name: str) -> str:
+    """A number as people read it; whatever else it is, as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:.4f}" if name == "accuracy" else f"{value:,.0f}"
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _json(content) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    return Markup(json.dumps(content).replace("<", "\\u003c"))
+
+
+def _dict(value) -> dict:
+    """Of a damaged file, the mappings in a mapping."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(name): inner for name, inner in pairs if isinstance(inner, dict)}
+
+
+def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
+    """What the page's script works on."""
+    proposers = list(dict.fromkeys(run.scored.proposers))
+    named = curves.decisions(run.space) if run.space else []
+    return {
+        "measures": [_axis(run, k, name) for k, name in enumerate(MEASURES)],
+        "codes": [code(encoding) for encoding in run.scored.encodings.tolist()],
+        "columns": [np.round(column, 7).tolist() for column in run.scored.rows.T],
+        "proposers": proposers,
+        "by": [proposers.index(name) for name in run.scored.proposers],
+        "layers": [{"stage": stage, "options": options} for stage, options in named],
+        "picks": [{"name": name, "code": _code(point)} for name, point in picks.items()],
+        "limits": {limit.name: limit.bound for limit in run.limits},
+        "colours": charts.COLOURS,
+    }
+
+
+def _axis(run: Run, k: int, name: str) -> dict:
+    """How a measure is drawn: its unit, and whether it is sought high or low."""
+    largest = run.scored.rows[:, k].max(initial=0)
+    unit, letter = next(((u, f" ({s})") for u, s in UNITS if largest >= u), (1, ""))
+    direction = next((o.direction for o in run.objectives if o.name == name), None)
+    label = f"{NOUNS.get(name, name)}{letter}"
+    return {"name": name, "label": label, "unit": unit, "direction": direction}
+
+
+def _code(point: dict) -> str:
+    try:
+        return code([int(option) for option in point["encoding"]])
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
+def _figures(run: Run, points: list[front.Point]) -> list:
+    found = [charts.front()] if len(run.scored.rows) else []
+    if convergence := curves.convergence(run.scored, run.objectives, run.limits):
+        found.append(charts.lines("convergence", list(convergence.values()), "evaluations", "share of the final"))
+    if run.supernet:
+        found += _training(run.supernet, "supernet")
+    for name, card in run.trained.items():
+        found += _training(card.get("history", []), f"trained-{name}")
+    if run.space and points:
+        encodings = np.array([point["encoding"] for point in points])
+        found.append(charts.shares(*curves.frequencies(run.space, encodings)))
+    return found
+
+
+def _training(history: list[dict], name: str) -> list:
+    epochs = np.arange(1, len(history) + 1)
+    drawn = []
+    for figure in ("loss", "accuracy") if history else ():
+        curve = np.column_stack([epochs, [row[figure] for row in history]])
+        drawn.append(charts.lines(f"{name}-{figure}", [curve], "epoch", figure, height=220))
+    return drawn
+
+
+def _legends(run: Run) -> list[tuple[str, str]]:
+    """Names of the convergence curves and their colours; proposers have the same in the front."""
+    names = [curves.ALL, *curves.proposers(run.scored)]
+    return [(name, charts.COLOURS[k % len(charts.COLOURS)]) for k, name in enumerate(names)]
+
+
+def _cards(run: Run, picks: dict) -> list[dict]:
+    """Every pick, with what its stand-alone training gave."""
+    return [
+        {"name": name, "why": point.get("why", ""), "code": _code(point), "point": point, "card": run.trained.get(name)}
+        for name, point in picks.items()
+    ]
+
+
+def _published(run: Run) -> list[dict]:
+    """The named architectures of this space, at what they cost here."""
+    if run.space is None:
+        return []
+    usual, cards = search_spaces.load(run.space.name).spec == run.space.spec, []
+    for name, found in published.ARCHITECTURES.items():
+        if found.space == run.space.name:
+            cost = found.cost if usual else run.space.cost([found.encoding])[0].tolist()
+            point = dict(zip(NOUNS, cost, strict=True))
+            same = (run.scored.encodings == found.encoding).all(1) if len(run.scored.rows) else np.zeros(0, bool)
+            point |= {"accuracy": float(run.scored.rows[same, 0][0])} if same.any() else {}
+            cards.append({"name": name, "why": found.source, "code": code(found.encoding), "point": point, "of": found})
+    return cards
+
+
+def _tables(run: Run) -> dict[str, list[tuple[str, str]]]:
+    """Every setting and version: title -> rows."""
+    parts = {f"Settings: {part}": content for part, content in _dict(run.settings.get("settings")).items()}
+    parts |= {"Space": run.settings.get("space"), "Images": run.settings.get("data")}
+    parts |= {"Versions": run.settings.get("versions")}
+    return {title: _rows(content) for title, content in parts.items() if isinstance(content, dict)}
+
+
+def _rows(content: dict) -> list[tuple[str, str]]:
+    texts = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in content.items()}
+    return [(str(name), "none" if value is None else str(value)) for name, value in texts.items()]

@@ -1,0 +1,159 @@
+"""A run folder as far as it can be read, running, finished or damaged: what cannot be is named in `problems`.
+
+Shapes: N architectures scored, L decisions. `rows` (N, 3) are MEASURES.
+"""
+
+import json
+import operator
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+import search_spaces
+from evo.archive import Generation
+from evo.objectives import MEASURES, Limit, Objective, parse_limits, parse_objectives
+from results import front
+from search_spaces import SearchSpace
+from supernet import checkpoint, run_folder
+
+LIMITS = ("max_madds", "max_params", "min_accuracy")
+OPTIONS = 1000  # more than any decision has, where the space is unknown
+READABLE = ("settings.json", "front.json", "archive.sqlite")  # one of them makes a folder a run
+
+
+class Run(NamedTuple):
+    """`settings` and `front` are the two JSON files, empty where there is none."""
+
+    folder: Path
+    settings: dict
+    front: dict
+    space: SearchSpace | None
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...]
+    scored: Generation
+    supernet: list[dict]  # the supernet's figures, epoch by epoch
+    trained: dict[str, dict]  # cards of the stand-alone networks
+    ranking: dict
+    problems: list[str]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the search has written its front, and scored nothing since."""
+        return self.front.get("evaluations", -1) == len(self.scored.rows)
+
+
+def read(folder: Path) -> Run:
+    """ValueError only if `folder` is no run at all."""
+    if not any((folder / name).exists() for name in READABLE):
+        raise ValueError(f"{folder} is no run folder: it has no settings.json (python evo/search.py makes one)")
+    problems: list[str] = []
+
+    def attempt(make: Callable, otherwise):
+        try:
+            return make()
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, sqlite3.Error) as error:
+            problems.append(" ".join(str(error).split()) or repr(error))
+            return otherwise
+
+    settings = attempt(lambda: run_folder.read(folder), {})
+    content = attempt(lambda: front.load(folder), {}) if (folder / "front.json").exists() else {}
+    space = attempt(lambda: _space(settings, content), None)
+    search = _part(_part(settings, "settings"), "search")
+    objectives = attempt(lambda: _objectives(search, content), parse_objectives(MEASURES))
+    limits = attempt(lambda: _limits(search, content), ())
+    scored = attempt(lambda: _scored(folder, content, space, problems), _nothing(space))
+    supernet = attempt(lambda: _history(folder / "supernet.safetensors", "supernet"), [])
+    trained = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
+    ranking = attempt(lambda: _json(folder / "ranking.json"), {})
+    return Run(folder, settings, content, space, objectives, limits, scored, supernet, trained, ranking, problems)
+
+
+def _part(content: dict, name: str) -> dict:
+    part = content.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _space(settings: dict, content: dict) -> SearchSpace | None:
+    spec = dict(settings.get("space") or {})
+    if not spec and content:
+        spec = {"name": content["space"], **content["space_options"]}
+    return search_spaces.load(spec.pop("name"), **spec) if spec else None
+
+
+def _objectives(search: dict, content: dict) -> tuple[Objective, ...]:
+    if "objectives" in search:
+        return parse_objectives(search["objectives"])
+    given = content.get("objectives") or dict.fromkeys(MEASURES, "")
+    return parse_objectives([f"{name}:{direction}" for name, direction in given.items()])
+
+
+def _limits(search: dict, content: dict) -> tuple[Limit, ...]:
+    given = {name: search.get(name) for name in LIMITS} if search else (content.get("limits") or {})
+    return parse_limits(**{name: None if given.get(name) is None else str(given[name]) for name in LIMITS})
+
+
+def _nothing(space: SearchSpace | None) -> Generation:
+    return Generation(np.empty((0, len(space.choices) if space else 0), int), np.empty((0, len(MEASURES))), [])
+
+
+def _scored(folder: Path, content: dict, space: SearchSpace | None, problems: list[str]) -> Generation:
+    """The archive in the order scored; the points of front.json where there is none of it."""
+    path = folder / "archive.sqlite"
+    lines = _lines(path, problems) if path.exists() else []
+    if not lines:
+        points = content.get("front", [])
+        lines = [(json.dumps(p["encoding"]), p["proposer"], *(p[name] for name in MEASURES)) for p in points]
+    good = [line for line in map(_checked, lines) if line]
+    choices = space.choices if space else [OPTIONS] * len(good[0][0] if good else ())
+    good = [line for line in good if len(line[0]) == len(choices) and all(map(operator.lt, line[0], choices))]
+    if len(good) < len(lines):
+        problems.append(f"{len(lines) - len(good)} of {len(lines)} scored rows are left out: not of this space")
+    if not good:
+        return _nothing(space)
+    encodings, proposers, *rows = zip(*good, strict=True)
+    return Generation(np.array(encodings, dtype=np.int64), np.array(rows, dtype=np.float64).T, list(proposers))
+
+
+def _lines(path: Path, problems: list[str]) -> list[tuple]:
+    """All rows up to the first that SQLite cannot read."""
+    lines = []
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA query_only = 1")
+            columns = f"encoding, proposer, {', '.join(MEASURES)}"
+            for line in db.execute(f"SELECT {columns} FROM evaluations ORDER BY id"):
+                lines.append(line)
+    except sqlite3.Error as error:
+        problems.append(f"{path} is damaged ({error}): {len(lines)} rows of it could be read")
+    return lines
+
+
+def _checked(line: tuple) -> tuple | None:
+    """(encoding, proposer, *measures) if the row can be one."""
+    try:
+        encoding = tuple(json.loads(line[0]))
+        measures = [float(value) for value in line[2:]]
+    except (ValueError, TypeError):
+        return None
+    whole = encoding and all(type(option) is int and option >= 0 for option in encoding)
+    return (encoding, str(line[1]), *measures) if whole and np.isfinite(measures).all() else None
+
+
+def _history(path: Path, kind: str) -> list[dict]:
+    """The figures per epoch that a checkpoint was saved with; none if it does not exist."""
+    history = checkpoint.meta(path, kind).get("history", []) if path.exists() else []
+    return [{name: float(row[name]) for name in ("loss", "accuracy")} for row in history]
+
+
+def _card(path: Path) -> dict:
+    card = checkpoint.load_json(path, {"encoding"}, "python results/train.py writes it again")
+    return {**card, "history": _history(path.with_suffix(".safetensors"), "stand-alone")}
+
+
+def _json(path: Path) -> dict:
+    return checkpoint.load_json(path, set(), "delete it to leave it out") if path.exists() else {}

@@ -1,0 +1,75 @@
+"""Writes a run as one page that opens from a file, RUN/report.html, and its front as RUN/front.csv.
+Works while a search runs, and on what is left of a damaged folder.
+
+    python results/report.py RUN
+    python results/report.py RUN --live        written after every generation, shown on this machine
+    python results/report.py RUN --figures     the same as PNG and SVG in RUN/figures/
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from results import front, page, reading
+from supernet import command
+from supernet.checkpoint import write
+from supernet.command import Run
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to write."""
+
+    run: Run
+    """Run folder."""
+    figures: bool = False
+    """Also draw every figure for papers, as PNG and SVG."""
+    live: bool = False
+    """Write the page after every generation and serve it on this machine alone, until Ctrl-C."""
+    port: int = 8000
+    """Where --live serves it; 0: any that is free."""
+
+    def __post_init__(self):
+        if not 0 <= self.port < 2**16:
+            raise ValueError(f"--port must be from 0 to 65535, got {self.port}")
+
+
+def write_page(folder: Path, live: bool = False) -> reading.Run:
+    """report.html and front.csv; returns what they were made of."""
+    run = reading.read(folder)
+    write(folder / "report.html", page.render(run, live).encode())
+    write(folder / "front.csv", table(run).encode())
+    return run
+
+
+def table(run: reading.Run) -> str:
+    """The front as CSV."""
+    text = io.StringIO()
+    points = front.front(run.scored, run.objectives, run.limits)
+    writer = csv.DictWriter(text, [*front.MEASURES, "proposer", "encoding"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**point, "encoding": " ".join(map(str, point["encoding"]))} for point in points)
+    return text.getvalue()
+
+
+def main(config: Config) -> None:
+    folder = Path(config.run)
+    if config.live:
+        from results import live
+
+        live.serve(folder, config.port, write_page)
+        return
+    run = write_page(folder)
+    for problem in run.problems:
+        print(f"not read: {problem}")
+    size = (folder / "report.html").stat().st_size / 1e6
+    print(f"written: {folder / 'report.html'} ({size:.1f} MB, {len(run.scored.rows):,} architectures), front.csv")
+    if config.figures:
+        from results import figures
+
+        print(f"figures: {', '.join(figures.draw(run, folder / 'figures'))} in {folder / 'figures'}")
+
+
+if __name__ == "__main__":
+    command.call(main, Config, __doc__)

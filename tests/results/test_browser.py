@@ -1,0 +1,177 @@
+"""The report in a real browser: what a person can do with it works, and nothing is fetched."""
+
+import json
+import shutil
+import time
+
+import pytest
+
+from results import report
+
+selenium = pytest.importorskip("selenium", reason="selenium is not installed")
+from selenium import webdriver  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="no chromium with its chromedriver is installed")
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")
+SIZES = {"desktop": (1280, 900, False), "phone": (390, 844, True)}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    for flag in FLAGS:
+        options.add_argument(flag)
+    options.binary_location = BROWSER
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(finished_run, tmp_path_factory):
+    folder = shutil.copytree(finished_run, tmp_path_factory.mktemp("report") / "run")
+    report.write_page(folder)
+    return folder / "report.html"
+
+
+@pytest.fixture
+def opened(browser, page):
+    """opened("desktop") -> the browser with the report in it, ready."""
+
+    def open_(size: str = "desktop"):
+        width, height, mobile = SIZES[size]
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.get("about:blank")
+        browser.get(page.as_uri())
+        wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+        return browser
+
+    return open_
+
+
+def wait(condition, seconds: float = 15.0):
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < end, "the page did not get there in time"
+        time.sleep(0.05)
+    return result
+
+
+def text(browser, name: str) -> str:
+    return browser.find_element(By.ID, name).text
+
+
+POINTS = 'drawn.front.document.get_model_by_name("front-points").data'
+SCREEN = """
+const [name, k] = arguments, place = document.querySelector("[data-figure=front]");
+place.scrollIntoView();
+const { frame } = Bokeh.index.roots.find((view) => view.model === drawn.front);
+const { data } = drawn.front.document.get_model_by_name(name), box = place.getBoundingClientRect();
+return [box.x + frame.x_scale.compute(data.x[k]), box.y + frame.y_scale.compute(data.y[k])].map(Math.round);
+"""  # where in the window the k-th point of a source is drawn
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_opens_without_an_error_a_request_or_a_sideways_scroll(opened, size):
+    browser = opened(size)
+    severe = [line for line in browser.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+    assert not severe
+    sent = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
+    assert {url.partition(":")[0] for url in urls} <= {"file", "data", "about"}
+    width, inner = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+    assert width <= inner
+    assert len(browser.find_elements(By.CSS_SELECTOR, "[data-figure]")) == 5
+
+
+def test_hovering_a_point_tells_about_it_and_draws_it(opened):
+    browser = opened()
+    for k in (0, 1):
+        x, y = browser.execute_script(SCREEN, "front-points", k)
+        actions = ActionChains(browser, duration=20)
+        actions.w3c_actions.pointer_action.move_to_location(x - 3, y)
+        actions.w3c_actions.pointer_action.move_to_location(x, y)
+        actions.perform()
+        index = browser.execute_script(f"return {POINTS}.index[{k}]")
+        code = browser.execute_script("return data.codes[arguments[0]]", index)
+        wait(lambda code=code: code in text(browser, "d-code"))
+        accuracy = browser.execute_script("return data.columns[0][arguments[0]]", index)
+        assert f"{accuracy:.4f}" in text(browser, "d-list")
+        assert "proposed by" in text(browser, "d-list")
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#d-drawing svg rect")) == 6
+
+
+def test_touching_a_point_tells_about_it(opened):
+    browser = opened("phone")
+    x, y = browser.execute_script(SCREEN, "front-points", 1)
+    browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    code = browser.execute_script(f"return data.codes[{POINTS}.index[1]]")
+    wait(lambda: code in text(browser, "d-code"))
+
+
+def test_a_limit_moves_the_front_by_keyboard(opened):
+    browser = opened()
+    before = text(browser, "count")
+    slider = browser.find_element(By.ID, "limit-madds")
+    slider.send_keys(*[Keys.PAGE_DOWN] * 5)
+    assert text(browser, "count") != before
+    bound = int(text(browser, "says-madds").replace(",", ""))
+    inside = browser.execute_script("return data.columns[1].filter((v) => v <= arguments[0]).length", bound)
+    assert f"of {inside} within" in text(browser, "count")
+    drawn = 'drawn.front.document.get_model_by_name("{}-points").data.index'
+    shown = browser.execute_script(f"return [...{drawn.format('front')}, ...{drawn.format('dominated')}]")
+    assert len(shown) == inside
+    browser.find_element(By.CSS_SELECTOR, "button[type=reset]").click()
+    wait(lambda: text(browser, "count") == before)
+
+
+def test_the_browsers_front_is_the_runs_front(opened, page):
+    browser = opened()
+    found = browser.execute_script("return front.map((i) => data.codes[i])")
+    points = json.loads((page.parent / "front.json").read_text())["front"]
+    assert sorted(found) == sorted("".join(map(str, p["encoding"])) for p in points)
+
+
+def test_an_axis_can_be_changed_and_stays_when_the_page_loads_again(opened):
+    browser = opened()
+    browser.find_element(By.ID, "x").send_keys("params")
+    wait(lambda: browser.execute_script("return drawn.front.below[0].axis_label").startswith("params"))
+    x, index = browser.execute_script(f"return [{POINTS}.x[0], {POINTS}.index[0]]")
+    params, unit = browser.execute_script(f"return [data.columns[2][{index}], data.measures[2].unit]")
+    assert x == pytest.approx(params / unit)
+    browser.refresh()
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    assert browser.execute_script('return document.getElementById("x").value') == "2"
+
+
+def test_rows_of_the_front_are_reached_by_keyboard(opened):
+    browser = opened()
+    browser.execute_script('document.getElementById("table").open = true')
+    rows = browser.find_elements(By.CSS_SELECTOR, "tr[data-index] button")
+    rows[1].send_keys(Keys.TAB)
+    assert rows[2].text in text(browser, "d-code")
+    assert browser.switch_to.active_element == rows[2]
+
+
+def test_dark_and_print_have_colours_of_their_own(opened):
+    browser = opened()
+    label = "return drawn.front.below[0].axis_label_text_color"
+    light = browser.execute_script(label)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
+    try:
+        wait(lambda: browser.execute_script(label) != light)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": dark})
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        assert browser.execute_script(label) == light
+        assert not browser.find_element(By.ID, "controls").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
