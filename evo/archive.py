@@ -6,7 +6,7 @@ A generation is one transaction: after a kill at any moment it is there whole or
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +71,14 @@ class Archive:
 
     def everything(self) -> Generation:
         return self._read("", ())
+
+    def find(self, encoding: Sequence[int]) -> dict | None:
+        """The one line of an architecture: its measures, proposer, generation and when (seconds since 1970)."""
+        columns = (*MEASURES, "proposer", "generation", "at")
+        text = json.dumps([int(option) for option in encoding])
+        query = f"SELECT {', '.join(columns)} FROM evaluations WHERE encoding = ?"
+        line = self.db.execute(query, (text,)).fetchone()
+        return dict(zip(columns, line, strict=True)) if line else None
 
     def seconds(self) -> float:
         """Spent on all generations."""

@@ -14,6 +14,9 @@ TOOLS = "pan,box_zoom,wheel_zoom,reset,save"
 def _figure(name: str, height: int, tools: str = TOOLS, **options) -> figure:
     """Nothing drags or scrolls at first: a finger on it moves the page."""
     drawn = figure(name=name, height=height, sizing_mode="stretch_width", tools=tools, **options)
+    drawn.background_fill_color = drawn.border_fill_color = drawn.outline_line_color = (
+        None  # the page's own shine through
+    )
     drawn.toolbar.active_drag = drawn.toolbar.active_scroll = None
     drawn.toolbar.autohide, drawn.toolbar.logo = True, None
     return drawn
@@ -42,6 +45,7 @@ def front() -> figure:
 def lines(name: str, curves: list[np.ndarray], x: str, y: str, height: int = 260) -> figure:
     """One line (S, 2) per curve, in COLOURS' order."""
     drawn = _figure(name, height, x_axis_label=x, y_axis_label=y)
+    drawn.xaxis.ticker.desired_num_ticks = 5
     for k, curve in enumerate(curves):
         drawn.line(*np.asarray(curve).T.tolist(), line_width=2.5 if k == 0 else 1.8, color=COLOURS[k % len(COLOURS)])
     return drawn
@@ -52,10 +56,14 @@ def shares(names: list[str], share: np.ndarray) -> figure:
     rows, layers = share.shape
     drawn = _figure("shares", 90 + 26 * rows, tools="save", y_range=names[::-1], x_axis_label="layer")
     drawn.x_range = Range1d(0.5, layers + 0.5)
-    drawn.xaxis.ticker = FixedTicker(ticks=list(range(1, layers + 1, 1 if layers < 24 else 2)))
+    drawn.xaxis.ticker = FixedTicker(ticks=list(range(1, layers + 1, 1 if layers <= 12 else 2)))
     k, layer = np.nonzero(~np.isnan(share))
     values = share[k, layer]
-    data = {"layer": (layer + 1).tolist(), "option": [names[i] for i in k], "alpha": values.tolist()}
+    data = {
+        "layer": (layer + 1).tolist(),
+        "option": [names[i] for i in k],
+        "alpha": (0.75 * values / values.max()).tolist(),
+    }
     data["percent"] = [f"{100 * v:.0f}" if v >= 0.005 else "" for v in values]
     source = ColumnDataSource(data, name="shares")
     box = {"width": 0.94, "height": 0.92, "line_color": None, "fill_color": COLOURS[0]}

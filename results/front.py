@@ -6,6 +6,8 @@ front.json: {"format": 1, "space": name, "space_options": the rest of what `sear
 "madds": ..., "params": ..., "proposer": ...}, and a pick has also "why".
 """
 
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from search_spaces import SearchSpace
 from supernet.checkpoint import load_json
 
 Point = dict
+NAME = r"[A-Za-z0-9][\w-]*"  # of a pick: it becomes a file's name
 KEYS = {"space", "space_options", "front", "picks"}  # what its readers rely on
 
 
@@ -71,7 +74,23 @@ def load(folder: Path) -> dict:
     path = folder / "front.json"
     if not path.exists():
         raise ValueError(f"{folder} has no front.json yet: finish the search with python evo/search.py --run {folder}")
-    return load_json(path, KEYS, f"python evo/search.py --run {folder} writes it again")
+    mend = f"python evo/search.py --run {folder} writes it again"
+    content = load_json(path, KEYS, mend)
+    if not (isinstance(content["front"], list) and isinstance(content["picks"], dict)):
+        raise ValueError(f"{path} is damaged: its front must be a list and its picks an object; {mend}")
+    for name, point in [*enumerate(content["front"]), *content["picks"].items()]:
+        if not _is_point(point) or (isinstance(name, str) and not re.fullmatch(NAME, name)):
+            raise ValueError(f"{path} is damaged: its point {name!r} is none; {mend}")
+    return content
+
+
+def _is_point(point) -> bool:
+    """Whether it has all that a point needs; a pick by hand need not have been scored."""
+    if not isinstance(point, dict) or not isinstance(point.get("encoding"), list):
+        return False
+    numbers = [*point["encoding"], point.get("accuracy") or 0.0, *(point.get(name) for name in MEASURES[1:])]
+    whole = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    return whole and isinstance(point.get("proposer"), str)
 
 
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:
@@ -86,5 +105,6 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     for i in kept:
         point = points[i]
         costs = (f"{point[name]:,}" for name in NOUNS)
-        table.add_row(names[i] if names else "", f"{point['accuracy']:.4f}", *costs, space.code(point["encoding"]))
+        accuracy = "not scored" if point["accuracy"] is None else f"{point['accuracy']:.4f}"
+        table.add_row(names[i] if names else "", accuracy, *costs, space.code(point["encoding"]))
     Console(width=max(80, Console().width)).print(table)

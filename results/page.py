@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 import search_spaces
 from evo.objectives import MEASURES, NOUNS
-from results import charts, curves, front, pick
+from results import charts, curves, front
 from results.reading import Run
 from search_spaces import published
 
@@ -31,8 +31,7 @@ UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 def render(run: Run, live: bool = False) -> str:
     """The whole page; `live`: it loads itself again while nobody uses it."""
-    points = front.front(run.scored, run.objectives, run.limits)
-    picks = {**pick.standard(points, run.objectives), **_dict(run.front.get("picks"))}
+    points, picks = run.points(), run.picks()
     data = _data(run, points, picks) | {"live": RELOAD if live and not run.finished else 0}
     scripts = [Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))]
     scripts.append(Markup((ASSETS / "page.js").read_text()))
@@ -99,7 +98,7 @@ def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
         "proposers": proposers,
         "by": [proposers.index(name) for name in run.scored.proposers],
         "layers": [{"stage": stage, "options": options} for stage, options in named],
-        "picks": [{"name": name, "code": _code(point)} for name, point in picks.items()],
+        "picks": [{"name": name, "code": code(point["encoding"])} for name, point in picks.items()],
         "limits": {limit.name: limit.bound for limit in run.limits},
         "colours": charts.COLOURS,
     }
@@ -112,13 +111,6 @@ def _axis(run: Run, k: int, name: str) -> dict:
     direction = next((o.direction for o in run.objectives if o.name == name), None)
     label = f"{NOUNS.get(name, name)}{letter}"
     return {"name": name, "label": label, "unit": unit, "direction": direction}
-
-
-def _code(point: dict) -> str:
-    try:
-        return code([int(option) for option in point["encoding"]])
-    except (KeyError, TypeError, ValueError):
-        return ""
 
 
 def _figures(run: Run, points: list[front.Point]) -> list:
@@ -153,7 +145,13 @@ def _legends(run: Run) -> list[tuple[str, str]]:
 def _cards(run: Run, picks: dict) -> list[dict]:
     """Every pick, with what its stand-alone training gave."""
     return [
-        {"name": name, "why": point.get("why", ""), "code": _code(point), "point": point, "card": run.trained.get(name)}
+        {
+            "name": name,
+            "why": point.get("why", ""),
+            "code": code(point["encoding"]),
+            "point": point,
+            "card": run.trained.get(name),
+        }
         for name, point in picks.items()
     ]
 

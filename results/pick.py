@@ -2,10 +2,12 @@
 
 A is the most accurate. B is the most accurate within the budget half-way between A's multiply-adds and the cheapest
 on the front, C within half of what is then left: they fall in cost as FairNAS-A/B/C do (arXiv 1907.01845, table 2).
-Limits add the most accurate one within them.
+The knee trades all objectives best. Limits add the most accurate one within them, and any encoding can be picked by
+hand. Each pick gets a model card, RUN/picks/NAME.json.
 
     python results/pick.py RUN
     python results/pick.py RUN --max-madds 350M --name small
+    python results/pick.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
 """
 
 import re
@@ -16,11 +18,16 @@ from pathlib import Path
 import numpy as np
 
 import search_spaces
+from evo.archive import Archive
 from evo.objectives import MEASURES, Limit, Objective, minimised, parse_limits, violation
-from results import front
+from results import card, front
+from search_spaces import SearchSpace
+from search_spaces.cost import COLUMNS
 from supernet import command
 from supernet.checkpoint import save_json
 from supernet.command import Run, Text
+
+STANDARD = ("A", "B", "C", "knee")
 
 
 @dataclass(frozen=True)
@@ -35,12 +42,20 @@ class Config:
     """At most so many parameters, for example 5M."""
     min_accuracy: Text = None
     """At least this accuracy, for example 0.9."""
-    name: str = "limited"
-    """What to call the pick made under limits."""
+    encoding: Text = None
+    """Pick this architecture, by block names or option numbers, whether it was scored or not."""
+    name: Text = None
+    """What to call the pick made under limits (default: limited) or by hand (default: own)."""
 
     def __post_init__(self):
-        if not re.fullmatch(r"\w[\w-]*", self.name) or self.name in ("A", "B", "C"):
-            raise ValueError(f"--name must be letters, digits, - or _, and not A, B or C; got {self.name!r}")
+        if self.name is not None and (not re.fullmatch(front.NAME, self.name) or self.name in STANDARD):
+            raise ValueError(f"--name must be letters, digits, - or _, and not A, B, C or knee; got {self.name!r}")
+        if self.encoding is not None and self.limits():
+            raise ValueError("--encoding picks by hand: leave out the limits")
+
+    def limits(self) -> tuple[Limit, ...]:
+        bounds = {"max_madds": self.max_madds, "max_params": self.max_params, "min_accuracy": self.min_accuracy}
+        return parse_limits(**bounds)
 
 
 def rows(points: Sequence[front.Point]) -> np.ndarray:
@@ -70,7 +85,7 @@ def knee(points: Sequence[front.Point], objectives: Sequence[Objective]) -> fron
     values = minimised(rows(points), objectives)
     span = np.ptp(values, axis=0)
     scaled = (values - values.min(0)) / np.where(span > 0, span, 1.0)
-    return {**points[int(scaled.sum(1).argmin())], "why": "knee: the best trade of all objectives against each other"}
+    return {**points[int(scaled.sum(1).argmin())], "why": "the knee of the front: the best trade of all objectives"}
 
 
 def standard(points: Sequence[front.Point], objectives: Sequence[Objective]) -> dict[str, front.Point]:
@@ -88,20 +103,41 @@ def within(points: Sequence[front.Point], limits: Sequence[Limit]) -> front.Poin
     return {**points[int(np.flatnonzero(missed == 0)[0])], "why": f"most accurate within {wanted}"}
 
 
+def by_hand(space: SearchSpace, encoding: Sequence[int], archive: Archive | None) -> front.Point:
+    """Any architecture as a point: with what the search knows of it, else with its costs alone."""
+    (encoding,) = space.canonical([encoding]).tolist()
+    line = archive.find(encoding) if archive else None
+    point = {
+        "encoding": encoding,
+        "accuracy": None,
+        **dict(zip(COLUMNS, space.cost([encoding])[0].tolist(), strict=True)),
+    }
+    if line is None:
+        return {**point, "proposer": "hand", "why": "chosen by hand; the search has not scored it"}
+    return {**point, **{name: line[name] for name in (*MEASURES, "proposer")}, "why": "chosen by hand"}
+
+
 def main(config: Config) -> None:
     folder = Path(config.run)
     content = front.load(folder)
-    limits = parse_limits(max_madds=config.max_madds, max_params=config.max_params, min_accuracy=config.min_accuracy)
-    content["picks"] |= abc(content["front"])
-    if limits:
-        content["picks"][config.name] = within(content["front"], limits)
-    save_json(folder / "front.json", content)
     space = search_spaces.load(content["space"], **content["space_options"])
-    picks = content["picks"]
+    path = folder / "archive.sqlite"
+    archive = Archive(path) if path.exists() else None
+    objectives = [Objective(*item) for item in content["objectives"].items()]
+    content["picks"] |= standard(content["front"], objectives)
+    picks, new = content["picks"], config.name or ("limited" if config.encoding is None else "own")
+    if config.limits():
+        picks[new] = within(content["front"], config.limits())
+    if config.encoding is not None:
+        picks[new] = by_hand(space, space.parse(config.encoding), archive)
+    save_json(folder / "front.json", content)
+    for name, pick in picks.items():
+        save_json(folder / "picks" / f"{name}.json", card.make(folder, name, pick, space, archive))
     front.show(space, list(picks.values()), list(picks), f"Picks of {folder}")
     for name, pick in picks.items():
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
-    print(f"\nTrain one from scratch: python results/train.py {folder} --pick {next(reversed(picks), 'A')}")
+    print(f"\nModel cards: {folder / 'picks'}")
+    print(f"Train one from scratch: python results/train.py {folder} --pick {new if new in picks else 'A'}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 import search_spaces
 from evo.archive import Generation
 from evo.objectives import MEASURES, Limit, Objective, parse_limits, parse_objectives
-from results import front
+from results import front, pick
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
 
@@ -45,6 +45,25 @@ class Run(NamedTuple):
     def finished(self) -> bool:
         """Whether the search has written its front, and scored nothing since."""
         return self.front.get("evaluations", -1) == len(self.scored.rows)
+
+    def points(self) -> list[front.Point]:
+        """The front of what was scored, the most accurate first."""
+        return front.front(self.scored, self.objectives, self.limits)
+
+    def picks(self) -> dict[str, front.Point]:
+        """A, B, C, the knee, and what front.json names besides, as far as it is of this space."""
+        given = self.front.get("picks", {})
+        kept = {name: p for name, p in given.items() if self._holds(p)} if isinstance(given, dict) else {}
+        return pick.standard(self.points(), self.objectives) | kept
+
+    def _holds(self, point) -> bool:
+        """Whether a stranger's point can be one of ours."""
+        if not isinstance(point, dict) or not isinstance(point.get("encoding"), list):
+            return False
+        costs = [point.get(name) for name in MEASURES[1:]]
+        accuracy = point.get("accuracy") or 0.0  # a pick by hand need not have been scored
+        line = _checked((json.dumps(point["encoding"]), "", accuracy, *costs))
+        return line is not None and _fits(line[0], self.space)
 
 
 def read(folder: Path) -> Run:
@@ -109,14 +128,19 @@ def _scored(folder: Path, content: dict, space: SearchSpace | None, problems: li
         points = content.get("front", [])
         lines = [(json.dumps(p["encoding"]), p["proposer"], *(p[name] for name in MEASURES)) for p in points]
     good = [line for line in map(_checked, lines) if line]
-    choices = space.choices if space else [OPTIONS] * len(good[0][0] if good else ())
-    good = [line for line in good if len(line[0]) == len(choices) and all(map(operator.lt, line[0], choices))]
+    length = len(good[0][0]) if good else 0
+    good = [line for line in good if len(line[0]) == length and _fits(line[0], space)]
     if len(good) < len(lines):
         problems.append(f"{len(lines) - len(good)} of {len(lines)} scored rows are left out: not of this space")
     if not good:
         return _nothing(space)
     encodings, proposers, *rows = zip(*good, strict=True)
     return Generation(np.array(encodings, dtype=np.int64), np.array(rows, dtype=np.float64).T, list(proposers))
+
+
+def _fits(encoding: tuple[int, ...], space: SearchSpace | None) -> bool:
+    choices = [OPTIONS] * len(encoding) if space is None else space.choices
+    return len(encoding) == len(choices) and all(map(operator.lt, encoding, choices))
 
 
 def _lines(path: Path, problems: list[str]) -> list[tuple]:

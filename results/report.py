@@ -11,7 +11,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from results import front, page, reading
+from evo.objectives import MEASURES
+from results import page, reading
 from supernet import command
 from supernet.checkpoint import write
 from supernet.command import Run
@@ -46,10 +47,9 @@ def write_page(folder: Path, live: bool = False) -> reading.Run:
 def table(run: reading.Run) -> str:
     """The front as CSV."""
     text = io.StringIO()
-    points = front.front(run.scored, run.objectives, run.limits)
-    writer = csv.DictWriter(text, [*front.MEASURES, "proposer", "encoding"], lineterminator="\n")
+    writer = csv.DictWriter(text, [*MEASURES, "proposer", "encoding"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**point, "encoding": " ".join(map(str, point["encoding"]))} for point in points)
+    writer.writerows({**point, "encoding": " ".join(map(str, point["encoding"]))} for point in run.points())
     return text.getvalue()
 
 

@@ -172,7 +172,6 @@ function recall() {
 
 function paint(figure) {
   const ink = colour("--ink"), soft = colour("--soft"), line = colour("--line");
-  figure.setv({ background_fill_color: null, border_fill_color: null, border_line_color: null, outline_line_color: null });
   for (const axis of [...figure.below, ...figure.left]) {
     axis.setv({
       axis_label_text_color: ink, major_label_text_color: soft, axis_line_color: line, major_tick_line_color: line,

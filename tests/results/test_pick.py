@@ -1,7 +1,14 @@
+import json
+
+import numpy as np
 import pytest
 
-from evo.objectives import parse_limits
+import search_spaces
+from evo.archive import Archive
+from evo.objectives import parse_limits, parse_objectives
 from results import front, pick
+
+TWO = parse_objectives(["accuracy", "madds"])
 
 
 def points(*pairs):
@@ -36,7 +43,45 @@ def test_a_pick_under_limits_joins_the_run(script, run_copy):
     assert outcome.code == 0, outcome.err
     assert "tiny" in outcome.out
     assert front.load(run_copy)["picks"]["tiny"]["madds"] <= budget
-    assert set(front.load(run_copy)["picks"]) == {"A", "B", "C", "tiny"}
+    assert set(front.load(run_copy)["picks"]) == {"A", "B", "C", "knee", "tiny"}
+    assert "--pick tiny" in outcome.out.splitlines()[-1]
+
+
+def test_the_knee_is_the_corner_of_an_elbow_whatever_the_units():
+    elbow = points((0.9, 100), (0.88, 40), (0.87, 20), (0.4, 10))
+    assert pick.knee(elbow, TWO)["madds"] == 20
+    scaled = [{**p, "madds": 1e6 * p["madds"]} for p in elbow]
+    assert pick.knee(scaled, TWO)["encoding"] == pick.knee(elbow, TWO)["encoding"]
+    assert pick.knee(points((0.9, 5)), TWO)["madds"] == 5
+
+
+def test_an_architecture_picked_by_hand_has_what_is_known_of_it(script, run_copy):
+    archive = Archive(run_copy / "archive.sqlite")
+    scored = archive.everything()
+    known = scored.encodings[7].tolist()
+    assert script(pick, run_copy, "--encoding", "".join(map(str, known)), "--name", "known").code == 0
+    assert front.load(run_copy)["picks"]["known"]["accuracy"] == scored.rows[7, 0]
+    unknown = next(e for e in np.ndindex(*[6] * 6) if archive.find(e) is None)
+    outcome = script(pick, run_copy, "--encoding", "".join(map(str, unknown)))
+    assert "not scored" in outcome.out
+    own = front.load(run_copy)["picks"]["own"]
+    space = search_spaces.load("digits")
+    assert own["accuracy"] is None
+    assert [own["madds"], own["params"]] == space.cost([unknown])[0].tolist()
+    assert script(pick, run_copy).code == 0  # it stays
+    assert "own" in front.load(run_copy)["picks"]
+
+
+def test_every_pick_has_a_card_that_says_where_it_comes_from(script, run_copy):
+    script(pick, run_copy)
+    content, settings = front.load(run_copy), json.loads((run_copy / "settings.json").read_text())
+    for name, point in content["picks"].items():
+        card = json.loads((run_copy / "picks" / f"{name}.json").read_text())
+        assert card["objectives"] == {m: point[m] for m in ("accuracy", "madds", "params")}
+        assert search_spaces.load(**card["space"]).parse(card["blocks"]) == tuple(card["encoding"])
+        assert card["provenance"]["proposer"] == point["proposer"]
+        assert card["provenance"]["versions"] == settings["versions"]
+        assert card["provenance"]["images"] == settings["data"]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +90,8 @@ def test_a_pick_under_limits_joins_the_run(script, run_copy):
         (["--max-madds", "3"], "no point of the front is within max-madds 3"),
         (["--name", "../evil"], "--name must be"),
         (["--name", "A"], "--name must be"),
+        (["--encoding", "12"], "6 layers, got 2"),
+        (["--encoding", "000000", "--max-madds", "3k"], "leave out the limits"),
         (["--max-madds", "big"], "is no number"),
         (["--colour", "red"], "Unrecognized"),
     ],
@@ -65,3 +112,21 @@ def test_folders_without_a_front(script, run_copy, tmp_path):
     assert f"python evo/search.py --run {run_copy} writes it again" in error
     (run_copy / "front.json").write_text('{"format": 9, "space": 1, "front": 1, "picks": 1}')
     assert "format 9" in script(pick, run_copy).err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picks": {"../../evil": {"encoding": [0] * 6, "accuracy": 1, "madds": 1, "params": 1, "proposer": "x"}}},
+        {"picks": {"A": {"encoding": "0"}}},
+        {"front": [{"encoding": [0] * 6, "accuracy": 1}]},
+        {"front": {"a": 1}},
+    ],
+)
+def test_a_strangers_points_are_checked(script, run_copy, change):
+    content = front.load(run_copy) | change
+    (run_copy / "front.json").write_text(json.dumps(content))
+    outcome = script(pick, run_copy)
+    assert outcome.code == 2
+    assert "is damaged" in outcome.err
+    assert not (run_copy.parent / "evil.json").exists()

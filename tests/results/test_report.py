@@ -97,7 +97,7 @@ def test_strings_of_a_strangers_folder_stay_text(run_copy):
     settings["data"]["classes"][0] = settings["settings"]["search"][EVIL] = settings["versions"]["torch"] = EVIL
     (run_copy / "settings.json").write_text(json.dumps(settings))
     content = json.loads((run_copy / "front.json").read_text())
-    content["picks"][EVIL] = {**content["picks"]["A"], "why": EVIL, "accuracy": EVIL}
+    content["picks"]["A"]["why"] = content["front"][0]["proposer"] = EVIL
     (run_copy / "front.json").write_text(json.dumps(content))
     (run_copy / "ranking.json").write_text(json.dumps({"format": 1, EVIL: EVIL}))
     with sqlite3.connect(run_copy / "archive.sqlite") as db:
@@ -109,6 +109,18 @@ def test_strings_of_a_strangers_folder_stay_text(run_copy):
     assert "<img" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 8
     assert text.count("</script>") == 4  # the page's own
+
+
+def test_figures_for_papers(script, run_copy):
+    with sqlite3.connect(run_copy / "archive.sqlite") as db:
+        db.execute("UPDATE evaluations SET proposer = '$\\frac{' WHERE id > 20")
+    outcome = script(report, run_copy, "--figures")
+    assert outcome.code == 0, outcome.err
+    names = ("front-madds", "front-params", "convergence", "supernet-loss", "supernet-accuracy", "options")
+    assert outcome.out.splitlines()[-1] == f"figures: {', '.join(names)} in {run_copy / 'figures'}"
+    for name in names:
+        assert (run_copy / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"</svg>" in (run_copy / "figures" / f"{name}.svg").read_bytes()
 
 
 def test_a_run_that_has_only_begun_is_shown_as_far_as_it_is(script, run_copy):
