@@ -12,6 +12,6 @@ def load(run: str | Path, pick: str) -> nn.Module:
 
     Takes normalised images (B, C, H, W) to logits (B, classes). ValueError if there is no such pick, or no weights yet.
     """
-    from results.train import load_trained
+    from results import trained
 
-    return load_trained(Path(run), pick)
+    return trained.load(Path(run), pick)

@@ -17,7 +17,7 @@ import numpy as np
 import search_spaces
 from evo.archive import Generation
 from evo.objectives import MEASURES, Limit, Objective, parse_limits, parse_objectives
-from results import front, pick
+from results import front, pick, trained
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
 
@@ -87,9 +87,9 @@ def read(folder: Path) -> Run:
     limits = attempt(lambda: _limits(search, content), ())
     scored = attempt(lambda: _scored(folder, content, space, problems), _nothing(space))
     supernet = attempt(lambda: _history(folder / "supernet.safetensors", "supernet"), [])
-    trained = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
+    cards = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
     ranking = attempt(lambda: _json(folder / "ranking.json"), {})
-    return Run(folder, settings, content, space, objectives, limits, scored, supernet, trained, ranking, problems)
+    return Run(folder, settings, content, space, objectives, limits, scored, supernet, cards, ranking, problems)
 
 
 def _part(content: dict, name: str) -> dict:
@@ -176,7 +176,7 @@ def _history(path: Path, kind: str) -> list[dict]:
 
 def _card(path: Path) -> dict:
     card = checkpoint.load_json(path, {"encoding"}, "python results/train.py writes it again")
-    return {**card, "history": _history(path.with_suffix(".safetensors"), "stand-alone")}
+    return {**card, "history": _history(trained.files(path.parents[1], path.stem).last, "stand-alone")}
 
 
 def _json(path: Path) -> dict:

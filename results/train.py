@@ -1,31 +1,51 @@
-"""Trains a picked network stand-alone, from scratch. Called again it goes on where it was.
+"""Trains picked networks stand-alone. Called again it goes on where it was.
 The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
 
     python results/train.py RUN --pick A
+    python results/train.py RUN --pick A B C --seed 0 1 2           mean and spread at the end
     python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
+    python results/train.py RUN --transfer A --data folder --data-root DIR
 """
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from statistics import mean, stdev
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 import search_spaces
-from results import front
+from results import front, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, run_folder
-from supernet.command import Run, Text
+from supernet import checkpoint, command, fit, model, run_folder
+from supernet.command import Run, Text, Whole
 from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
 
-RECIPES = {  # by data set
-    "digits": fit.Recipe(epochs=40, batch_size=64, lr=0.1, weight_decay=1e-3),
-    "": fit.Recipe(epochs=200, batch_size=128, lr=0.1, weight_decay=5e-4),
-}
-NAME = r"\w[\w-]*"  # of a pick: it becomes a file's name
+
+@dataclass(frozen=True)
+class Images:
+    """Other images than the search's; what is left out is as it was there."""
+
+    data: Text = None
+    """Train on this data set: digits, folder, cifar10 or cifar100."""
+    data_root: Text = None
+    """Where the images lie, or lie now."""
+    image_size: Whole = None
+    """Pixels."""
+    train_images: Whole = None
+    """Use only so many training images."""
+    score_images: Whole = None
+    """Held out to choose the best epoch."""
+
+    def over(self, settings: dict) -> DataConfig:
+        """The run's images with these flags in place of its own; those of another data set begin from the defaults."""
+        known = {f.name for f in fields(DataConfig)} if self.data in (None, settings["data"]) else set()
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return DataConfig(**{name: value for name, value in settings.items() if name in known} | given)
 
 
 @dataclass(frozen=True)
@@ -34,110 +54,168 @@ class Config:
 
     run: Run
     """Run folder of a search."""
-    pick: str = "A"
-    """One of the run's picks."""
+    pick: tuple[str, ...] = ("A",)
+    """Picks of the run, one or more."""
     encoding: Text = None
     """Train this architecture instead of a pick."""
-    name: str = "own"
-    """What to call an architecture given by --encoding."""
-    data_root: Text = None
-    """Where the images lie now, if they have moved."""
-    seed: int = 0
-    """Of the initial weights and the order of the images."""
+    transfer: Text = None
+    """Begin with the weights of this trained network of the run, on other images."""
+    name: Text = None
+    """What to call the result. Default: the pick, with what sets it apart (own for an --encoding)."""
+    seed: tuple[int, ...] = (0,)
+    """Of the initial weights and the order of the images, one or more."""
+    inherit: bool = False
+    """Begin with the supernet's weights instead of fresh ones."""
+    recipe: Text = None
+    """digits, cifar, darts_cifar, imagenet_mnasnet or imagenet_modern. Default: digits for digits, else cifar."""
+    parts: int = 1
+    """Compute every batch in so many parts, where it does not fit in memory."""
+    images: Images = field(default_factory=Images)
     training: fit.Training = field(default_factory=fit.Training)
     compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self):
         for flag in ("name", "pick"):
-            if not re.fullmatch(NAME, getattr(self, flag)):
-                raise ValueError(f"--{flag} must be letters, digits, - or _; got {getattr(self, flag)!r}")
-        if self.seed < 0:
-            raise ValueError(f"--seed must not be negative, got {self.seed}")
+            given = getattr(self, flag) or ()
+            for name in (given,) if isinstance(given, str) else given:
+                if not re.fullmatch(front.NAME, name):
+                    raise ValueError(f"--{flag} must be letters, digits, - or _; got {name!r}")
+        if min(self.seed, default=-1) < 0:
+            raise ValueError(f"--seed must not be negative, got {' '.join(map(str, self.seed)) or 'none'}")
+        if self.name and len(self.pick) > 1:
+            raise ValueError("--name is for one network; leave it out, or train one --pick")
+        if (self.encoding, self.transfer, self.inherit or None).count(None) < 2 and self.transfer:
+            raise ValueError("--transfer has its own architecture and weights: leave out --encoding and --inherit")
+        if self.parts < 1:
+            raise ValueError(f"--parts must be at least 1, got {self.parts}")
 
 
-def _chosen(config: Config, content: dict, space: SearchSpace) -> tuple[str, dict]:
-    """The name and the point to train."""
+class Job(NamedTuple):
+    """One architecture to train, from given weights (None: fresh), and what is known of its accuracy."""
+
+    name: str
+    encoding: list[int]
+    start: str
+    weights: dict[str, torch.Tensor] | None
+    supernet_accuracy: float | None
+
+
+def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> list[Job]:
+    """What the config asks for; ValueError lists the picks if it asks for another."""
+    if config.transfer is not None:
+        card, weights = trained.card(folder, config.transfer), trained.load(folder, config.transfer).state_dict()
+        name = config.name or f"{config.transfer}-{config.images.data or 'again'}"
+        return [Job(name, card["encoding"], config.transfer, weights, None)]
     if config.encoding is not None:
-        return config.name, {"encoding": list(space.parse(config.encoding))}
-    if config.pick not in content["picks"]:
-        raise ValueError(f"{config.run} has no pick {config.pick!r}; it has {', '.join(content['picks']) or 'none'}")
-    return config.pick, content["picks"][config.pick]
-
-
-def _files(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / "trained" / f"{name}.safetensors", folder / "trained" / f"{name}.json"
-
-
-def load_trained(folder: Path, pick: str) -> nn.Module:
-    """See `results.load`."""
-    run_folder.require(folder)
-    path, card = _files(folder, pick)
-    if not re.fullmatch(NAME, pick) or not path.exists() or not card.exists():
-        trained = sorted(p.stem for p in (folder / "trained").glob("*.json"))
-        raise ValueError(
-            f"{folder} has no trained {pick!r} (trained are: {', '.join(trained) or 'none'}); "
-            f"python results/train.py {folder} --pick {pick} trains it"
+        points = {config.name or "own": {"encoding": list(space.parse(config.encoding)), "accuracy": None}}
+    else:
+        points = {}
+        for pick in config.pick:
+            if pick not in content["picks"]:
+                raise ValueError(f"{folder} has no pick {pick!r}; it has {', '.join(content['picks']) or 'none'}")
+            points[config.name or pick] = content["picks"][pick]
+    marks = [mark for mark, on in (("inherited", config.inherit), (config.images.data, config.images.data)) if on]
+    start = "supernet" if config.inherit else "scratch"
+    return [
+        Job(
+            name if config.name else "-".join([name, *marks]),
+            point["encoding"],
+            start,
+            inherited(folder, space, point["encoding"]) if config.inherit else None,
+            None if config.images.data else point["accuracy"],
         )
-    tensors, meta = checkpoint.load(path, "stand-alone")
-    space = dict(meta["space"])
-    net = search_spaces.load(space.pop("name"), **space).build(meta["encoding"])
+        for name, point in points.items()
+    ]
+
+
+def inherited(folder: Path, space: SearchSpace, encoding: list[int]) -> dict[str, torch.Tensor]:
+    """A path's weights in the run's supernet."""
+    tensors, _ = checkpoint.load(folder / "supernet.safetensors", "supernet")
+    net = model.build(space)
     net.load_state_dict(fit.weights(tensors))
-    return net.eval()
+    return net.extract(encoding).state_dict()
+
+
+def begin(net: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Puts in all weights whose name and shape `net` has; the names of what stays fresh."""
+    own = net.state_dict()
+    fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    net.load_state_dict(fitting, strict=False)
+    return sorted(own.keys() - fitting.keys())
 
 
 def main(config: Config) -> None:
     folder = Path(config.run)
     saved, content = run_folder.require(folder), front.load(folder)
-    space_spec = dict(saved["space"])
-    space = search_spaces.load(space_spec.pop("name"), **space_spec)
-    name, point = _chosen(config, content, space)
-    known = {f.name for f in fields(DataConfig)}
-    settings = {k: v for k, v in saved["settings"]["supernet"].items() if k in known}
-    if config.data_root is not None:
-        settings["data_root"] = config.data_root
-    recipe = config.training.over(RECIPES.get(settings["data"], RECIPES[""]))
+    space = search_spaces.load(**saved["space"])
+    asked = jobs(config, folder, content, space)
+    images = config.images.over(saved["settings"]["supernet"])
+    recipe = config.training.over(recipes.find(config.recipe, images.data))
     target = config.compute.target()
-    data = load(DataConfig(**settings))
+    data = load(images)
     config.compute.set_threads(data.image_size)
-    if data.fingerprint() != saved["data"]:
+    if config.images == Images(data_root=config.images.data_root) and data.fingerprint() != saved["data"]:
         raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
-    report(folder, name, point, space, data.to(target), recipe, config)
+    if list(data.classes) != saved["data"]["classes"]:
+        print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
+    fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
+    space = search_spaces.load(**{**saved["space"], **fits})
+    cards = [train(config, folder, job, seed, space, data.to(target), recipe) for job in asked for seed in config.seed]
+    if len(cards) > 1:
+        summary(cards)
 
 
-def report(
-    folder: Path, name: str, point: dict, space: SearchSpace, data: Data, recipe: fit.Recipe, config: Config
-) -> None:
+def train(config: Config, folder: Path, job: Job, seed: int, space: SearchSpace, data: Data, recipe) -> dict:
     """Trains, tests, writes the card and prints it."""
-    seed, context = config.seed, config.compute.context(data.mean.device)
-    path, card = _files(folder, name)
-    net = space.build(point["encoding"])
+    name = job.name + (f"-seed{seed}" if seed else "")
+    net = space.build(job.encoding)
     initialise(net, torch.Generator().manual_seed(seed))
+    fresh = begin(net, job.weights) if job.weights else []
+    if fresh:
+        print(f"{name}: begins afresh, for its shape is another: {', '.join(fresh)}")
     net = net.to(data.mean.device, memory_format=torch.channels_last)
-    meta = {"kind": "stand-alone", "space": space.spec, "encoding": point["encoding"], "seed": seed}
-    meta["recipe"] = vars(recipe)
+    meta = {"kind": "stand-alone", "space": space.spec, "encoding": job.encoding, "seed": seed, "start": job.start}
+    meta |= {"recipe": asdict(recipe), "parts": config.parts, "images": data.fingerprint()}
+    meta["input"] = {"scale": "0..255", "mean": data.mean.tolist(), "std": data.std.tolist()}
+    where, context = trained.files(folder, name), config.compute.context(data.mean.device)
+    history = stand_alone.fit(net, data, recipe, seed, where, meta, name, config.parts, context)
+    score, test = (stand_alone.scores(net, part, data.normalise, context) for part in (data.score, data.test))
+    madds, params = space.cost([job.encoding])[0].tolist()
+    card = {"name": name, "pick": job.name, **meta, "madds": madds, "params": params}
+    card |= {"supernet_accuracy": job.supernet_accuracy, "best_epoch": best_epoch(history), "epochs": len(history)}
+    card |= {"score_accuracy": score["accuracy"], "test_accuracy": test["accuracy"], "test_top5": test["top5"]}
+    checkpoint.save_json(folder / "trained" / f"{name}.json", card)
+    show(card, space, data, folder)
+    return card
 
-    def backward(images, labels, step):
-        with context():
-            loss = recipe.loss(net(images), labels)
-        loss.backward()
-        return loss.detach()
 
-    def evaluate(net, images=data.score):
-        with context():
-            return fit.accuracy(net.eval(), *images, data.normalise).item()
+def best_epoch(history: list[dict]) -> int:
+    """The last one of the highest accuracy, counted from 1: that which is kept."""
+    best = max(row["accuracy"] for row in history)
+    return max(row["epoch"] for row in history if row["accuracy"] == best)
 
-    fit.fit(net, backward, evaluate, data, recipe, seed, path, meta, name)
-    score, test = evaluate(net), evaluate(net, data.test)
-    madds, params = space.cost([point["encoding"]])[0].tolist()
-    content = {**meta, "score_accuracy": score, "test_accuracy": test, "madds": madds, "params": params}
-    checkpoint.save_json(card, content)
-    print(f"{name}: {space.describe(point['encoding'])}")
-    print(f"{madds:,} multiply-adds, {params:,} params")
-    if "accuracy" in point:
-        print(f"the supernet said   {point['accuracy']:.4f} on the {len(data.score.labels):,} held-out images")
-    print(f"stand-alone         {score:.4f} on the same images")
-    print(f"stand-alone, test   {test:.4f} on {len(data.test.labels):,} images that no search has seen")
-    print(f'written to {path}; in Python: results.load("{folder}", "{name}")')
+
+def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
+    name = card["name"]
+    print(f"{name}: {space.describe(card['encoding'])}")
+    print(f"{card['madds']:,} multiply-adds, {card['params']:,} params; epoch {card['best_epoch']} of {card['epochs']}")
+    said = "nothing" if card["supernet_accuracy"] is None else f"{card['supernet_accuracy']:.4f}"
+    print(f"the supernet said   {said} on the {len(data.score.labels):,} held-out images")
+    print(f"stand-alone         {card['score_accuracy']:.4f} on the same images, which chose the epoch")
+    unseen = "images that no search has seen"
+    print(f"stand-alone, test   {card['test_accuracy']:.4f} on {len(data.test.labels):,} {unseen}")
+    if len(data.classes) > 5:
+        print(f"among the first 5   {card['test_top5']:.4f}")
+    print(f'in Python: results.load("{folder}", "{name}")')
+
+
+def summary(cards: list[dict]) -> None:
+    """Test accuracy per architecture, over its seeds."""
+    print("\ntest accuracy, mean and standard deviation over the seeds")
+    for pick in dict.fromkeys(card["pick"] for card in cards):
+        found = [card["test_accuracy"] for card in cards if card["pick"] == pick]
+        spread = f" +- {stdev(found):.4f}" if len(found) > 1 else ""
+        print(f"{pick:12} {mean(found):.4f}{spread}   of {len(found)}, {min(found):.4f} to {max(found):.4f}")
 
 
 if __name__ == "__main__":

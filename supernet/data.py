@@ -5,7 +5,7 @@ by a search; stand-alone networks report on it). Shapes: N images, B batch, C ch
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -94,15 +94,20 @@ class Data(NamedTuple):
         """Mini-batches in an epoch."""
         return max(1, len(self.train.labels) // size)
 
-    def batches(self, size: int, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """One epoch of augmented, normalised mini-batches in random order; an incomplete last one is left out."""
+    def batches(
+        self, size: int, rng: np.random.Generator, also: Callable[[torch.Tensor], torch.Tensor] | None = None
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """One epoch of augmented, normalised mini-batches in random order; an incomplete last one is left out.
+
+        `also` is done to the augmented uint8 images.
+        """
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         order = torch.randperm(len(self.train.labels), generator=generator)
         size = min(size, len(order))
         for start in range(0, len(order) - size + 1, size):
             chosen = order[start : start + size].to(self.train.images.device)
             images = self.augment(self.train.images[chosen], generator)
-            yield self.normalise(images), self.train.labels[chosen]
+            yield self.normalise(also(images) if also else images), self.train.labels[chosen]
 
     def fingerprint(self) -> dict:
         """What makes two data sets the same: names, sizes and a digest of all images but the test ones, with labels."""

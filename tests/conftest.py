@@ -48,6 +48,12 @@ def script(monkeypatch):
     return run
 
 
+@pytest.fixture(scope="module")
+def module_script():
+    """As `script`, for fixtures that a whole module shares."""
+    return lambda module, *args: _run(module, args, setattr)
+
+
 def _run(module: ModuleType, args, setattr_) -> Outcome:
     setattr_(sys, "argv", [module.__name__, *map(str, args)])
     out, err = io.StringIO(), io.StringIO()

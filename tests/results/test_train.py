@@ -1,10 +1,13 @@
 import json
+from statistics import mean, stdev
 
 import pytest
 import torch
 
 import results
+import search_spaces
 from results import train
+from supernet import checkpoint
 from supernet.fit import accuracy
 
 QUICK = ("--epochs", "3", "--threads", "1")
@@ -43,6 +46,54 @@ def test_other_settings_for_the_same_name_are_refused(script, trained):
     assert "was trained with recipe" in outcome.err
 
 
+def test_several_picks_and_seeds_end_with_mean_and_spread(script, run_copy):
+    outcome = script(train, run_copy, "--pick", "A", "C", "--seed", "0", "3", "--epochs", "1", "--threads", "1")
+    assert outcome.code == 0, outcome.err
+    cards = {name: json.loads((run_copy / "trained" / f"{name}.json").read_text()) for name in ("A", "A-seed3")}
+    found = [card["test_accuracy"] for card in cards.values()]
+    assert f"A            {mean(found):.4f} +- {stdev(found):.4f}   of 2" in outcome.out
+    a, b = (results.load(run_copy, name).state_dict()["head.0.weight"] for name in cards)
+    assert not torch.equal(a, b)
+    assert cards["A"]["encoding"] == cards["A-seed3"]["encoding"]
+
+
+def test_inherited_weights_begin_where_the_supernet_is(script, run_copy):
+    encoding = json.loads((run_copy / "front.json").read_text())["picks"]["A"]["encoding"]
+    space = search_spaces.load("digits")
+    net = space.build(encoding)
+    assert train.begin(net, train.inherited(run_copy, space, encoding)) == []
+    tensors, _ = checkpoint.load(run_copy / "supernet.safetensors", "supernet")
+    assert torch.equal(net.head[0].weight, tensors["net.head.0.weight"])
+    first = f"net.layers.0.{encoding[0]}.body."
+    own = net.blocks[0].body.state_dict()
+    assert all(torch.equal(own[n.removeprefix(first)], t) for n, t in tensors.items() if n.startswith(first))
+    assert script(train, run_copy, "--inherit", "--epochs", "1").code == 0
+    assert results.load(run_copy, "A-inherited")
+
+
+def test_trained_weights_go_on_to_images_of_other_classes(script, trained, image_folder):
+    run, _ = trained
+    root = image_folder({"cat": 20, "dog": 20, "owl": 20})
+    flags = ("--transfer", "A", "--data", "folder", "--data-root", root, "--image-size", "8", "--epochs", "1")
+    outcome = script(train, run, *flags, "--batch-size", "8")
+    assert outcome.code == 0, outcome.err
+    assert "other classes than the search's: 3 instead of 10" in outcome.out
+    assert "begins afresh, for its shape is another: head.6.bias, head.6.weight, stem.0.weight" in outcome.out
+    assert results.load(run, "A-folder")(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_a_damaged_checkpoint_is_named(trained):
+    run, _ = trained
+    path = run / "trained" / "A.safetensors"
+    tensors, meta = checkpoint.load(path, "stand-alone")
+    checkpoint.save(path, tensors, {**meta, "encoding": [0] * 6})
+    with pytest.raises(ValueError, match="does not hold the network that it says"):
+        results.load(run, "A")
+    path.write_bytes(b"x" * 100)
+    with pytest.raises(ValueError, match="damaged"):
+        results.load(run, "A")
+
+
 def test_any_encoding_can_be_trained(script, run_copy):
     assert script(train, run_copy, "--encoding", "k3e1 " * 6, "--name", "plain", *QUICK).code == 0
     images = torch.zeros(2, 1, 8, 8)
@@ -59,6 +110,12 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--encoding", "000000", "--name", "../x"], "--name must be"),
         (["--epochs", "0"], "--epochs >= 1"),
         (["--seed", "-1"], "--seed must not be negative"),
+        (["--recipe", "x"], "unknown --recipe 'x'; known are digits, cifar"),
+        (["--parts", "0"], "--parts must be at least 1"),
+        (["--pick", "A", "B", "--name", "x"], "--name is for one network"),
+        (["--transfer", "A"], "has no trained 'A'"),
+        (["--transfer", "A", "--inherit"], "leave out --encoding and --inherit"),
+        (["--data", "folder"], "needs --data-root"),
     ],
 )
 def test_wrong_flags(script, run_copy, flags, message):

@@ -1,0 +1,114 @@
+"""What recipes do to batches and networks against overfitting. Shapes: B batch, C channels, H height, W width."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.ops import stochastic_depth
+from torchvision.transforms import v2
+
+from results.recipes import Recipe
+from search_spaces.blocks import InvertedResidual
+from search_spaces.chain import ChainNet
+
+DEPTH = 2 / 3  # where the auxiliary classifier stands (DARTS)
+
+
+def cutout(images: torch.Tensor, share: float) -> torch.Tensor:
+    """(B, C, H, W) normalised -> the same with a square of each at the mean, 0 (arXiv 1708.04552, section 3).
+
+    The square's side is that share of the image's; its centre lies anywhere, so that part of it may lie outside.
+    """
+    b, _, h, w = images.shape
+    row = (torch.arange(h) - torch.randint(h, (b, 1))).abs()
+    column = (torch.arange(w) - torch.randint(w, (b, 1))).abs()
+    inside = (row < share * h / 2)[:, :, None] & (column < share * w / 2)[:, None, :]
+    return images.masked_fill(inside[:, None].to(images.device), 0.0)
+
+
+def randaugment(images: torch.Tensor, operations: int) -> torch.Tensor:
+    """(B, C, H, W) uint8 -> the same, each image by itself (arXiv 1909.13719)."""
+    transform = v2.RandAugment(operations)
+    return torch.stack([transform(image) for image in images])
+
+
+def mixed(
+    images: torch.Tensor, labels: torch.Tensor, recipe: Recipe, classes: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Normalised images (B, C, H, W) and labels (B,) -> mixed images, and labels (B, classes) if anything was mixed."""
+    kinds: list[Callable] = [v2.MixUp(alpha=recipe.mixup, num_classes=classes)] if recipe.mixup else []
+    kinds += [v2.CutMix(alpha=recipe.cutmix, num_classes=classes)] if recipe.cutmix else []
+    return kinds[int(torch.randint(len(kinds), ()))](images, labels) if kinds else (images, labels)
+
+
+@contextmanager
+def drop_path(net: nn.Module, recipe: Recipe) -> Iterator[Callable[[float], None]]:
+    """While open, in training, residuals leave out their body at random, image by image (arXiv 1603.09382).
+
+    Gives a function that takes how much of the training is done, 0..1.
+    """
+    bodies = [block.body for block in net.modules() if isinstance(block, InvertedResidual) and block.residual]
+    done = [0.0]
+
+    def hook(k: int, body: nn.Module, _, output: torch.Tensor) -> torch.Tensor:
+        grown = done[0] if recipe.drop_path_grows else (k + 1) / len(bodies)
+        return stochastic_depth(output, recipe.drop_path * grown, "row", body.training)
+
+    hooked = enumerate(bodies if recipe.drop_path else [])
+    handles = [body.register_forward_hook(partial(hook, k)) for k, body in hooked]
+    try:
+        yield lambda share: done.__setitem__(0, share)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class Auxiliary(nn.Module):
+    """A classifier on what a block two thirds down makes, (B, C, H, W) -> (B, classes) (after arXiv 1409.4842)."""
+
+    def __init__(self, channels: int, classes: int):
+        super().__init__()
+        conv = nn.Conv2d(channels, 128, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(inplace=True)
+        wide = nn.Conv2d(128, 768, 2, bias=False), nn.BatchNorm2d(768), nn.ReLU(inplace=True)
+        self.body = nn.Sequential(nn.AdaptiveAvgPool2d(2), *conv, *wide, nn.Flatten(), nn.Linear(768, classes))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.body(features)
+
+
+class Watched(nn.Module):
+    """A chain's network and its auxiliary classifier, trained together; ValueError for a network without a chain."""
+
+    def __init__(self, net: nn.Module, example: torch.Tensor, classes: int):
+        super().__init__()
+        if not isinstance(net, ChainNet):
+            raise ValueError("an auxiliary classifier needs a chain of blocks; take another --recipe")
+        self.net, self.at = net, int(DEPTH * len(net.blocks))
+        with torch.no_grad():
+            channels = self.eval()._until(example).shape[1]
+        self.auxiliary = Auxiliary(channels, classes).to(example.device)
+
+    def _until(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.net.stem(images)
+        for block in self.net.blocks[: self.at]:
+            x = block(x)
+        return x
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, classes) of the network, and of the auxiliary classifier."""
+        x = middle = self._until(images)
+        for block in self.net.blocks[self.at :]:
+            x = block(x)
+        return self.net.head(x), self.auxiliary(middle)
+
+
+def loss(outputs, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Cross entropy of logits (B, classes), or of a `Watched` network's two."""
+    logits, *second = outputs if isinstance(outputs, tuple) else (outputs,)
+    total = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+    for extra in second:
+        total = total + recipe.auxiliary * F.cross_entropy(extra, labels, label_smoothing=recipe.label_smoothing)
+    return total

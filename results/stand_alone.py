@@ -1,0 +1,198 @@
+"""The training loop of stand-alone networks. Called again with the same files it goes on where it was.
+
+All randomness of an epoch comes from (seed, epoch): a resumed training is the uninterrupted one, bit for bit on CPU.
+Two checkpoints: `last` goes on, `best` (the highest accuracy on the score images) holds what is kept.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from results import regularise
+from results.recipes import Recipe
+from supernet import checkpoint
+from supernet.data import Data
+from supernet.memory import Context
+from supernet.progress import Progress
+from supernet.sources import Images
+
+CHUNK = 500  # images evaluated at once
+
+
+class Files(NamedTuple):
+    best: Path
+    last: Path
+
+
+class Trained(NamedTuple):
+    """What a training works on: `net` learns, `kept` is judged and saved, the mean of its weights or `net` itself."""
+
+    net: nn.Module
+    kept: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def fit(
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    files: Files,
+    meta: dict,
+    title: str,
+    parts: int = 1,
+    context: Context = nullcontext,
+) -> list[dict]:
+    """Trains `net` from `files.last` if it is there; afterwards `net` holds the best weights, in eval mode.
+
+    Every batch is computed in so many `parts`, forward passes within `context` (autocast). Returns one row of figures
+    per epoch. FloatingPointError if the loss is no number: `files.last` then holds the last good epoch.
+    """
+    learner = _learner(net, data, recipe, seed)
+    kept = copy.deepcopy(learner).eval() if recipe.ema else learner
+    state = Trained(learner, kept, recipe.make_optimizer(learner))
+    history = _restore(state, files.last, meta)
+    with Progress(title, recipe.epochs, len(history)) as progress, regularise.drop_path(learner, recipe) as grow:
+        for epoch in range(len(history), recipe.epochs):
+            grow(epoch / recipe.epochs)
+            start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
+            loss = _epoch(state, data, recipe, epoch, rng, parts, context)
+            seconds = time.monotonic() - start
+            figures = {"loss": loss, **scores(_bare(kept), data.score, data.normalise, context)}
+            best = max((row["accuracy"] for row in history), default=0.0)
+            history.append({"epoch": epoch + 1, **figures, "seconds": seconds})
+            if figures["accuracy"] >= best:
+                checkpoint.save(files.best, _prefixed("net", _bare(kept)), {**meta, "best_epoch": epoch + 1})
+            checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
+            speed = data.steps(recipe.batch_size) * recipe.batch_size / seconds
+            progress.advance(1, **figures, **{"images/s": speed})
+    tensors, _ = checkpoint.load(files.best, meta["kind"])
+    net.load_state_dict(_part(tensors, "net"))
+    net.eval()
+    return history
+
+
+def _learner(net: nn.Module, data: Data, recipe: Recipe, seed: int) -> nn.Module:
+    """`net`, with a second classifier if the recipe has one."""
+    if not recipe.auxiliary:
+        return net
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return regularise.Watched(net, data.normalise(data.train.images[:2]), len(data.classes))
+
+
+def _bare(net: nn.Module) -> nn.Module:
+    return net.net if isinstance(net, regularise.Watched) else net
+
+
+def _epoch(state: Trained, data: Data, recipe: Recipe, epoch: int, rng, parts: int, context: Context) -> float:
+    """The mean loss of one epoch."""
+    state.net.train()
+    losses, steps = [], data.steps(recipe.batch_size)
+    with torch.random.fork_rng():  # dropout and augmentation draw from PyTorch's global generator
+        torch.manual_seed(int(rng.integers(2**63)))
+        for step, (images, labels) in enumerate(_batches(data, recipe, rng)):
+            for group in state.optimizer.param_groups:
+                group["lr"] = recipe.rate(epoch + step / steps)
+            losses.append(_update(state, images, labels, recipe, parts, context))
+            if not math.isfinite(losses[-1]):
+                raise FloatingPointError(
+                    f"the loss became {losses[-1]} in epoch {epoch + 1}, step {step + 1}, at learning rate "
+                    f"{recipe.rate(epoch + step / steps):.3g}; the last good checkpoint is kept: use a smaller --lr"
+                )
+    return sum(losses) / len(losses)
+
+
+def _batches(data: Data, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One epoch of mini-batches, with all that the recipe does to them."""
+    also = partial(regularise.randaugment, operations=recipe.randaugment) if recipe.randaugment else None
+    for images, labels in data.batches(recipe.batch_size, rng, also):
+        if recipe.cutout:
+            images = regularise.cutout(images, recipe.cutout)
+        yield regularise.mixed(images, labels, recipe, len(data.classes))
+
+
+def _update(state: Trained, images, labels, recipe: Recipe, parts: int, context: Context) -> float:
+    """One step of the optimiser; the loss."""
+    state.optimizer.zero_grad()
+    total = 0.0
+    for part, wanted in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+        with context():
+            loss = regularise.loss(state.net(part), wanted, recipe) * (len(part) / len(images))
+        loss.backward()
+        total += loss.item()
+    if recipe.clip:
+        nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
+    state.optimizer.step()
+    if recipe.ema:
+        _average(state.kept, state.net, recipe.ema)
+    return total
+
+
+@torch.no_grad()
+def _average(mean: nn.Module, net: nn.Module, decay: float) -> None:
+    """Moves `mean` towards `net`, BatchNorm statistics too, as timm does."""
+    for slow, now in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
+        if slow.is_floating_point():
+            slow.lerp_(now, 1 - decay)
+        else:
+            slow.copy_(now)
+
+
+def scores(net: nn.Module, images: Images, prepare: Callable, context: Context = nullcontext) -> dict[str, float]:
+    """Shares of images whose label is the first guess ("accuracy"), and among the first five ("top5")."""
+    net.eval()
+    right = torch.zeros(2, dtype=torch.int64, device=images.labels.device)
+    with torch.inference_mode(), context():
+        for x, y in zip(images.images.split(CHUNK), images.labels.split(CHUNK), strict=True):
+            logits = net(prepare(x))
+            hits = logits.topk(min(5, logits.shape[1])).indices == y[:, None]
+            right += torch.stack([hits[:, 0].sum(), hits.sum()])
+    accuracy, top5 = (right / len(images.labels)).tolist()
+    return {"accuracy": accuracy, "top5": top5}
+
+
+def _prefixed(prefix: str, net: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in net.state_dict().items()}
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _tensors(state: Trained, recipe: Recipe) -> dict[str, torch.Tensor]:
+    """All of a training: weights, their mean, and the optimiser's state parameter by parameter."""
+    tensors = _prefixed("learner", state.net) | (_prefixed("mean", state.kept) if recipe.ema else {})
+    for name, parameter in state.net.named_parameters():
+        for key, value in state.optimizer.state[parameter].items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{key}/{name}"] = value
+    return tensors
+
+
+def _restore(state: Trained, path: Path, meta: dict) -> list[dict]:
+    if not path.exists():
+        return []
+    tensors, saved = checkpoint.load(path, meta["kind"])
+    for key in meta.keys() & saved.keys():
+        if meta[key] != saved[key]:
+            raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another --name")
+    state.net.load_state_dict(_part(tensors, "learner"))
+    if state.kept is not state.net:
+        state.kept.load_state_dict(_part(tensors, "mean"))
+    parameters = dict(state.net.named_parameters())
+    for name, tensor in _part(tensors, "optimizer").items():
+        key, _, of = name.partition("/")
+        parameter = parameters[of]
+        on_device = key != "step"  # PyTorch counts steps on the CPU
+        state.optimizer.state[parameter][key] = tensor.to(parameter.device) if on_device else tensor
+    return saved["history"]
