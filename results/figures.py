@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from evo.objectives import MEASURES, NOUNS
 from results import curves
@@ -49,6 +50,7 @@ def _front(run: Run, cost: str) -> Figure:
     """Accuracy against one cost: dominated points faint, picks named."""
     axes, column = _axes(NOUNS[cost], "accuracy"), MEASURES.index(cost)
     points = run.points()
+    axes.xaxis.set_major_formatter(EngFormatter())
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)
     axes.scatter([p[cost] for p in points], [p["accuracy"] for p in points], s=14, c=COLOURS[0])
     for name, point in run.picks().items():

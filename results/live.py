@@ -53,8 +53,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:
-    """Of the page alone, for this machine alone; OSError if the port is taken."""
-    return ThreadingHTTPServer((HOST, port), partial(Handler, folder / "report.html"))
+    """Of the page alone, for this machine alone; ValueError if the port cannot be had."""
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(Handler, folder / "report.html"))
+    except OSError as error:
+        raise ValueError(f"port {port} cannot be used ({error.strerror}); take another --port, or 0 for any") from error
 
 
 def serve(folder: Path, port: int, write_page: Callable[..., Run]) -> None:

@@ -55,6 +55,7 @@ def render(run: Run, live: bool = False) -> str:
         cards=_cards(run, picks),
         published=_published(run),
         curves=_legends(run),
+        trained=[(name, _colour(k), card) for k, (name, card) in enumerate(_trained(run))],
         tables=_tables(run),
         written=time.strftime("%Y-%m-%d %H:%M"),
     )
@@ -117,29 +118,37 @@ def _figures(run: Run, points: list[front.Point]) -> list:
     found = [charts.front()] if len(run.scored.rows) else []
     if convergence := curves.convergence(run.scored, run.objectives, run.limits):
         found.append(charts.lines("convergence", list(convergence.values()), "evaluations", "share of the final"))
-    if run.supernet:
-        found += _training(run.supernet, "supernet")
-    for name, card in run.trained.items():
-        found += _training(card.get("history", []), f"trained-{name}")
+    found += _training([run.supernet], "supernet")
+    found += _training([card["history"] for _, card in _trained(run)], "trained")
     if run.space and points:
         encodings = np.array([point["encoding"] for point in points])
         found.append(charts.shares(*curves.frequencies(run.space, encodings)))
     return found
 
 
-def _training(history: list[dict], name: str) -> list:
-    epochs = np.arange(1, len(history) + 1)
+def _training(histories: list[list[dict]], name: str) -> list:
+    """Loss and accuracy against epochs, one line per training."""
+    histories = [history for history in histories if history]
     drawn = []
-    for figure in ("loss", "accuracy") if history else ():
-        curve = np.column_stack([epochs, [row[figure] for row in history]])
-        drawn.append(charts.lines(f"{name}-{figure}", [curve], "epoch", figure, height=220))
+    for figure in ("loss", "accuracy") if histories else ():
+        lines = [np.array([[epoch, row[figure]] for epoch, row in enumerate(h, 1)]) for h in histories]
+        drawn.append(charts.lines(f"{name}-{figure}", lines, "epoch", figure, height=220))
     return drawn
+
+
+def _trained(run: Run) -> list[tuple[str, dict]]:
+    """The stand-alone networks that have curves, names first."""
+    return [(name, card) for name, card in sorted(run.trained.items()) if card.get("history")]
+
+
+def _colour(k: int) -> str:
+    return charts.COLOURS[k % len(charts.COLOURS)]
 
 
 def _legends(run: Run) -> list[tuple[str, str]]:
     """Names of the convergence curves and their colours; proposers have the same in the front."""
     names = [curves.ALL, *curves.proposers(run.scored)]
-    return [(name, charts.COLOURS[k % len(charts.COLOURS)]) for k, name in enumerate(names)]
+    return [(name, _colour(k)) for k, name in enumerate(names)]
 
 
 def _cards(run: Run, picks: dict) -> list[dict]:

@@ -15,7 +15,7 @@ import pytest
 
 import search_spaces
 from evo.archive import Archive, Generation
-from results import front, live, page, reading, report
+from results import front, live, page, reading, report, train
 from supernet import checkpoint
 
 EVIL = "<script>alert(1)</script></script><img src=x onerror=alert(2)>"
@@ -99,6 +99,11 @@ def test_strings_of_a_strangers_folder_stay_text(run_copy):
     content = json.loads((run_copy / "front.json").read_text())
     content["picks"]["A"]["why"] = content["front"][0]["proposer"] = EVIL
     (run_copy / "front.json").write_text(json.dumps(content))
+    card = {"format": 1, "encoding": [EVIL], "recipe": EVIL, "test_accuracy": EVIL}
+    (run_copy / "trained").mkdir()
+    (run_copy / "trained" / "A.json").write_text(json.dumps(card))
+    meta = {"kind": "stand-alone", "history": [{"loss": 1, "accuracy": 0.5}]}
+    checkpoint.save(run_copy / "trained" / "A.last.safetensors", {}, meta)
     (run_copy / "ranking.json").write_text(json.dumps({"format": 1, EVIL: EVIL}))
     with sqlite3.connect(run_copy / "archive.sqlite") as db:
         db.execute("UPDATE evaluations SET proposer = ?", (EVIL,))
@@ -109,6 +114,7 @@ def test_strings_of_a_strangers_folder_stay_text(run_copy):
     assert "<img" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 8
     assert text.count("</script>") == 4  # the page's own
+    assert "Stand-alone training" in text
 
 
 def test_figures_for_papers(script, run_copy):
@@ -121,6 +127,14 @@ def test_figures_for_papers(script, run_copy):
     for name in names:
         assert (run_copy / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"</svg>" in (run_copy / "figures" / f"{name}.svg").read_bytes()
+
+
+def test_stand_alone_networks_stand_beside_what_the_supernet_said(script, run_copy):
+    assert script(train, run_copy, "--pick", "A", "--epochs", "2", "--threads", "1").code == 0
+    script(report, run_copy)
+    card = json.loads((run_copy / "trained" / "A.json").read_text())
+    assert seen(run_copy).count(f"{card['test_accuracy']:.4f}") >= 2  # on the pick's card and in the table
+    assert "trained-loss" in data_of(seen(run_copy), "figures")
 
 
 def test_a_run_that_has_only_begun_is_shown_as_far_as_it_is(script, run_copy):
@@ -222,4 +236,6 @@ def test_the_server_gives_the_page_and_nothing_else_and_to_this_machine_alone(ru
             with pytest.raises(urllib.error.HTTPError, match="404") as refused:
                 urllib.request.urlopen(request)
             refused.value.close()
+        with pytest.raises(ValueError, match="take another --port"):
+            live.server(run_copy, served.server_port)
         served.shutdown()
