@@ -5,7 +5,7 @@ by a search; stand-alone networks report on it). Shapes: N images, B batch, C ch
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ import torch
 from torch.nn import functional as F
 
 from supernet.command import Text, Whole
-from supernet.sources import SOURCES, Images
+from supernet.sources import SOURCES, Images, check_memory
+from supernet.stream import Stream
 
 SCORE_SHARE = {"digits": 0.2}  # of the training images; elsewhere a tenth
 TEST_SHARE = 0.2  # where a data set brings no test images of its own
@@ -36,12 +37,20 @@ class DataConfig:
     """Held out of training to score architectures. Default: a tenth (digits: a fifth) of the training images."""
     skip_corrupt: bool = False
     """Leave out images that cannot be read, instead of stopping."""
+    stream: bool = False
+    """Decode the training images of a folder while they are needed, as random crops: for sets larger than memory."""
+    workers: Whole = None
+    """Processes that decode for --stream. Default: one per core."""
 
     def __post_init__(self):
         if self.data not in SOURCES:
             raise ValueError(f"unknown data set {self.data!r}; known are {', '.join(SOURCES)}")
         if self.data != "digits" and self.data_root is None:
             raise ValueError(f"--data {self.data} needs --data-root DIR")
+        if self.stream and (self.data != "folder" or self.skip_corrupt):
+            raise ValueError("--stream is for --data folder, and cannot --skip-corrupt: it reads no image beforehand")
+        if self.workers is not None and self.workers < 0:
+            raise ValueError(f"--workers must not be negative, got {self.workers}")
         for flag in ("image_size", "train_images", "score_images"):
             if getattr(self, flag) is not None and getattr(self, flag) < 1:
                 raise ValueError(f"--{flag.replace('_', '-')} must be at least 1, got {getattr(self, flag)}")
@@ -52,7 +61,7 @@ class Data(NamedTuple):
 
     name: str
     classes: tuple[str, ...]
-    train: Images
+    train: Images | Stream
     score: Images
     test: Images
     mean: torch.Tensor
@@ -104,16 +113,27 @@ class Data(NamedTuple):
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         order = torch.randperm(len(self.train.labels), generator=generator)
         size = min(size, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            chosen = order[start : start + size].to(self.train.images.device)
-            images = self.augment(self.train.images[chosen], generator)
-            yield self.normalise(also(images) if also else images), self.train.labels[chosen]
+        groups = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        for images, labels in self._read(groups, generator):
+            yield self.normalise(also(images) if also else images), labels
+
+    def _read(self, groups: Sequence[torch.Tensor], generator: torch.Generator) -> Iterator[Images]:
+        """The training images of these groups of indices, augmented, and their labels."""
+        if isinstance(self.train, Stream):
+            seed = int(torch.randint(2**62, (), generator=generator))
+            yield from self.train.batches([group.tolist() for group in groups], seed)
+            return
+        for group in groups:
+            chosen = group.to(self.train.labels.device)
+            yield Images(self.augment(self.train.images[chosen], generator), self.train.labels[chosen])
 
     def fingerprint(self) -> dict:
         """What makes two data sets the same: names, sizes and a digest of all images but the test ones, with labels."""
         digest = hashlib.blake2b(digest_size=16)
-        for tensor in (*self.train, *self.score):
-            digest.update(tensor.cpu().numpy().data)
+        for part in (self.train, self.score):
+            streamed = isinstance(part, Stream)
+            digest.update(part.digest() if streamed else part.images.cpu().numpy().data)
+            digest.update(part.labels.cpu().numpy().data)
         sizes = {part: len(getattr(self, part).labels) for part in ("train", "score", "test")}
         return {"classes": list(self.classes), **sizes, "image_size": self.image_size, "digest": digest.hexdigest()}
 
@@ -133,13 +153,22 @@ def load(config: DataConfig) -> Data:
             share = config.score_images / len(parts["train"].labels)
         parts["train"], parts["score"] = _split(parts["train"], share, rng, classes)
     train = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
-    pixels = train.images[:20_000].float()
+    parts = {part: _in_memory(images) for part, images in parts.items() if part != "train"}
+    pixels = train.images[: 2000 if config.stream else 20_000].float()
     mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp(min=1.0)
     pad = max(1, train.images.shape[-1] // 8)
     return Data(config.data, classes, train, parts["score"], parts["test"], mean, std, pad, config.data != "digits")
 
 
-def _split(images: Images, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple[Images, Images]:
+def _in_memory(images: Images | Stream) -> Images:
+    """Decoded, if it is not yet; ValueError if it does not fit."""
+    if not isinstance(images, Stream):
+        return images
+    check_memory(*images.shape[::2])
+    return Images(images[:], images.labels)
+
+
+def _split(images: Images | Stream, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple:
     """Sets `share` of every class apart: (what stays, what was set apart), each with every class in it."""
     labels = images.labels.numpy()
     apart = np.zeros(len(labels), dtype=bool)

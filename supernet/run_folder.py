@@ -12,7 +12,7 @@ from pathlib import Path
 from supernet.checkpoint import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
-FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass"}  # may change from call to call, not kept
+FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass", "workers"}  # may change, are not kept
 GROWS = {"evaluations"}  # kept, and may be raised later
 
 

@@ -3,6 +3,7 @@
 A new source is one function and one line in SOURCES. Shapes: N images, C channels, H = W pixels.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from torchvision import datasets
 
 from supernet import memory
 from supernet.progress import Progress
+from supernet.stream import Stream
 
 DEFAULT_SIZE = 224
 
@@ -31,7 +33,7 @@ class Images(NamedTuple):
         return Images(self.images.to(device), self.labels.to(device))
 
 
-Parts = tuple[tuple[str, ...], dict[str, Images]]
+Parts = tuple[tuple[str, ...], dict[str, Images | Stream]]
 
 
 def _digits(config) -> Parts:
@@ -78,7 +80,10 @@ def _folder(config) -> Parts:
             odd = sorted(set(names) ^ set(classes))
             raise ValueError(f"{found[part]} and {found['train']} must hold the same classes; only one has {odd[0]!r}")
     size = config.image_size or _own_size(listed["train"][1])
-    _check_memory(sum(len(samples) for _, samples in listed.values()), size)
+    if config.stream:
+        workers = os.cpu_count() or 1 if config.workers is None else config.workers
+        return classes, {part: Stream(samples, size, workers) for part, (_, samples) in listed.items()}
+    check_memory(sum(len(samples) for _, samples in listed.values()), size)
     return classes, {part: _read(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
 
 
@@ -104,12 +109,13 @@ def _own_size(samples: list[tuple[str, int]]) -> int:
     raise ValueError(f"no readable image beside {samples[0][0]}")
 
 
-def _check_memory(n: int, size: int) -> None:
+def check_memory(n: int, size: int) -> None:
+    """ValueError if so many images would take more than half of what is free."""
     needed, free = 3 * n * size * size, memory.free(torch.device("cpu"))
     if needed > free / 2:
         raise ValueError(
             f"{n:,} images of {size} pixels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "
-            "use a smaller --image-size or fewer images"
+            "pass --stream, or use a smaller --image-size or fewer images"
         )
 
 

@@ -1,0 +1,105 @@
+"""Images that stay in their files until they are needed, decoded by worker processes: for sets as large as ImageNet.
+
+Training images are random crops, as ImageNet's are made (arXiv 1409.4842, section 6); all others the centre of the
+image, resized so that 224 pixels of 256 remain. Shapes: N images, B batch, C = 3 channels, H = W pixels.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as TF
+
+KEPT = 224 / 256  # of the resized shorter side
+LOADED = 64  # images that a worker decodes at a time where their order does not matter
+BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
+Crop = Callable[[Image.Image, int, int], Image.Image]  # (image, size, seed) -> (size, size)
+
+
+def centre(image: Image.Image, size: int, seed: int = 0) -> Image.Image:
+    """The middle of the image, its shorter side resized to size / KEPT before."""
+    resized = TF.resize(image, round(size / KEPT), antialias=True)
+    return TF.center_crop(resized, size)
+
+
+def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
+    """8 to 100 % of the image, of a shape between 3:4 and 4:3, mirrored half the time: a function of the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return v2.RandomHorizontalFlip()(v2.RandomResizedCrop(size, antialias=True)(image))
+
+
+class _Files(Dataset):
+    """Item i: the i-th file as (3, size, size) uint8, or what is wrong with it; and its label."""
+
+    def __init__(self, samples: Sequence[tuple[str, int]], size: int, crop: Crop, seed: int):
+        self.samples, self.size, self.crop, self.seed = samples, size, crop, seed
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray | str, int]:
+        path, label = self.samples[i]
+        seed = int(np.random.SeedSequence((self.seed, i)).generate_state(1, np.uint64)[0] >> 1)
+        try:
+            with Image.open(path) as image:
+                cropped = self.crop(image.convert("RGB"), self.size, seed)
+        except BROKEN as error:
+            return f"{path} is no readable image ({error}); mend or remove it", label
+        return np.ascontiguousarray(np.asarray(cropped).transpose(2, 0, 1)), label
+
+
+def _collate(items: list[tuple[np.ndarray | str, int]]) -> tuple[torch.Tensor | str, torch.Tensor]:
+    """One batch, or the first thing that is wrong in it."""
+    wrong = [image for image, _ in items if isinstance(image, str)]
+    labels = torch.tensor([label for _, label in items])
+    return (wrong[0] if wrong else torch.from_numpy(np.stack([image for image, _ in items]))), labels
+
+
+class Stream:
+    """Files with the face of `Images`: `labels` (N,), and slices of `images` (N, 3, H, W) uint8, centres, in memory."""
+
+    def __init__(self, samples: Sequence[tuple[str, int]], size: int, workers: int, device: torch.device | None = None):
+        self.samples, self.size, self.workers = list(samples), size, workers
+        self.device = device or torch.device("cpu")
+        self.labels = torch.tensor([label for _, label in self.samples], device=self.device)
+
+    @property
+    def images(self) -> "Stream":
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return len(self.samples), 3, self.size, self.size
+
+    def __getitem__(self, wanted: slice) -> torch.Tensor:
+        """(n, 3, H, W) uint8, on the device."""
+        indices = range(len(self.samples))[wanted]
+        groups = [indices[start : start + LOADED] for start in range(0, len(indices), LOADED)]
+        return torch.cat([images for images, _ in self._load(groups, centre, 0)])
+
+    def digest(self) -> bytes:
+        """Of the files' names, within their folders of one class, and sizes; no image is read."""
+        lines = (f"{Path(path).parent.name}/{Path(path).name} {Path(path).stat().st_size}" for path, _ in self.samples)
+        return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).digest()
+
+    def take(self, indices: np.ndarray) -> "Stream":
+        return Stream([self.samples[i] for i in indices], self.size, self.workers, self.device)
+
+    def to(self, device: torch.device) -> "Stream":
+        return Stream(self.samples, self.size, self.workers, device)
+
+    def batches(self, groups: Sequence[Sequence[int]], seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Random crops (B, 3, H, W) uint8 and labels (B,) of each group of indices, whatever the number of workers."""
+        return self._load(groups, random_crop, seed)
+
+    def _load(self, groups, crop: Crop, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        files = _Files(self.samples, self.size, crop, seed)
+        own = torch.Generator().manual_seed(seed)  # the loader would draw from the global one
+        how = {"num_workers": self.workers, "pin_memory": self.device.type == "cuda", "generator": own}
+        for images, labels in DataLoader(files, batch_sampler=groups, collate_fn=_collate, **how):
+            if isinstance(images, str):
+                raise ValueError(images)
+            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evo import search
+from results import train
+from supernet import stream
+from supernet.data import DataConfig, load
+from supernet.stream import Stream
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder as ImageNet's: train/ and val/, two classes of JPEGs of real sizes, one of them grey."""
+    root, rng = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for part, n in (("train", 12), ("val", 4)):
+        for label, name in enumerate(("n01440764", "n01443537")):
+            (root / part / name).mkdir(parents=True)
+            for i in range(n):
+                width, height = [(500, 375), (333, 500), (500, 334)][i % 3]
+                colours = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8) // 2 + 96 * label
+                picture = Image.fromarray(colours).resize((width, height))
+                picture = picture.convert("L") if i == 0 else picture
+                picture.save(root / part / name / f"{name}_{i}.JPEG", quality=85)
+    return root
+
+
+def config(root, **more) -> DataConfig:
+    return DataConfig(data="folder", data_root=str(root), stream=True, **{"image_size": 64, "workers": 0} | more)
+
+
+def batches(data, size=4, seed=0):
+    return list(data.batches(size, np.random.default_rng(seed)))
+
+
+def test_an_epoch_has_every_training_image_once_and_no_score_image(photographs):
+    data = load(config(photographs))
+    assert (len(data.train.labels), len(data.score.labels), len(data.test.labels)) == (22, 2, 8)
+    assert data.score.images.shape[1:] == data.test.images.shape[1:] == (3, 64, 64)
+    found = batches(data, 1)
+    assert sum(int(labels.sum()) for _, labels in found) == int(data.train.labels.sum())
+    assert len(found) == data.steps(1) == 22
+    assert {images.shape[1:] for images, _ in found} == {(3, 64, 64)}
+
+
+def test_crops_are_a_function_of_the_seed_whatever_the_number_of_workers(photographs):
+    alone, shared = (batches(load(config(photographs, workers=workers))) for workers in (0, 2))
+    for (images, labels), (others, other_labels) in zip(alone, shared, strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, other_labels)
+    assert not torch.equal(alone[0][0], batches(load(config(photographs)), seed=1)[0][0])
+
+
+def test_decoding_draws_nothing_from_the_global_generator(photographs):
+    before = torch.get_rng_state()
+    batches(load(config(photographs)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_evaluation_takes_the_middle_224_of_256():
+    image = Image.new("RGB", (512, 320), "black")
+    image.paste("white", (240, 0, 272, 320))  # a tenth of the height wide, in the middle
+    found = np.asarray(stream.centre(image, 224))
+    assert found.shape == (224, 224, 3)
+    bright = (found[..., 0] > 127).sum(1)
+    assert bright == pytest.approx(np.full(224, 256 / 10), abs=1)  # the shorter side became 256
+    assert abs(np.flatnonzero(found[0, :, 0] > 127).mean() - 111.5) <= 1
+
+
+def test_random_crops_cover_the_whole_image_and_both_ways(photographs):
+    ramp = Image.fromarray(np.tile(np.linspace(0, 255, 400).astype(np.uint8)[None, :, None], (300, 1, 3)))
+    found = [np.asarray(stream.random_crop(ramp, 32, seed)).astype(float) for seed in range(60)]
+    slopes = [crop[:, -1].mean() - crop[:, 0].mean() for crop in found]
+    assert 15 < sum(slope > 0 for slope in slopes) < 45
+    assert min(crop.min() for crop in found) < 15
+    assert max(crop.max() for crop in found) > 240
+    assert np.ptp(np.abs(slopes)) > 60  # of many sizes
+
+
+def test_the_fingerprint_knows_a_changed_folder(photographs):
+    data = load(config(photographs))
+    first = data.fingerprint()
+    assert load(config(photographs)).fingerprint() == first
+    other = data._replace(train=Stream(data.train.samples[:-1] + data.train.samples[:1], 64, 0))
+    assert other.fingerprint() != first
+
+
+def test_a_broken_image_is_named_when_it_is_reached(photographs, tmp_path):
+    broken = tmp_path / "broken.JPEG"
+    broken.write_bytes((photographs / "val" / "n01440764" / "n01440764_1.JPEG").read_bytes()[:700])
+    for workers in (0, 1):
+        files = Stream([(str(broken), 0)], 64, workers)
+        with pytest.raises(ValueError, match=r"broken\.JPEG is no readable image"):
+            files[:1]
+
+
+def test_search_and_stand_alone_training_on_a_stream(script, photographs, tmp_path):
+    flags = ("--space", "mobilenet_v2", "--data", "folder", "--data-root", photographs, "--stream", "--workers", "0")
+    few = ("--image-size", "32", "--epochs", "1", "--batch-size", "8")
+    quick = (*few, "--evaluations", "4", "--population", "4", "--recalibrate", "8")
+    outcome = script(search, "--run", tmp_path / "run", *flags, *quick)
+    assert outcome.code == 0, outcome.err
+    assert "22 images train, 2 score" in outcome.out
+    outcome = script(train, tmp_path / "run", "--epochs", "1", "--batch-size", "8", "--recipe", "imagenet_modern")
+    assert outcome.code == 0, outcome.err
+    assert "on 8 images that no search has seen" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--stream"], "--stream is for --data folder"),
+        (["--data", "folder", "--data-root", "x", "--stream", "--skip-corrupt"], "cannot --skip-corrupt"),
+        (["--data", "folder", "--data-root", "x", "--workers", "-1"], "--workers must not be negative"),
+    ],
+)
+def test_wrong_flags(script, flags, message):
+    outcome = script(search, *flags)
+    assert outcome.code == 2
+    assert message in outcome.err
