@@ -105,6 +105,34 @@ def gpu() -> str:
     return "\n\n".join(there + ([table(["on a GPU", "`benchmarks/gpu.sh`"], gone)] if gone else []))
 
 
+def picks() -> str:
+    """One row per pick and record: its accuracy against that of its random rivals."""
+    rows = []
+    for path in sorted(record.RECORDS.glob("picks-*.json")):
+        for name, p in record.load(path.stem)["picks"].items():
+            rivals = " ".join(f"{r['test_accuracy']:.4f}" for r in p["random"])
+            own = f"{p['test_accuracy']:.4f} ± {p['spread']:.4f}"
+            rows.append([path.stem.removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals])
+    head = [
+        "images",
+        "pick",
+        "multiply-adds",
+        "test accuracy, spread over seeds",
+        "random networks of equal multiply-adds",
+    ]
+    sources = [source(record.load(path.stem)) for path in sorted(record.RECORDS.glob("picks-*.json"))]
+    return "\n\n".join([table(head, rows), *sources])
+
+
+def report() -> str:
+    r = record.load("report")
+    return (
+        f"The page of a run of {r['evaluations']:,} evaluations is written in {r['median_seconds']:.1f} s (median of "
+        f"{len(r['seconds'])}, the whole command, of which {r['import_torch_seconds']:.1f} s import PyTorch) and has "
+        f"{r['bytes'] / 1e6:.1f} MB.\n\n{source(r)}"
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
@@ -114,6 +142,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "oracle-table": lambda: oracle(record.load("oracle-cpu")),
     "oracle-memory": oracle_memory,
     "gpu-tables": gpu,
+    "picks-table": picks,
+    "report-table": report,
 }
 
 

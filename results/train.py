@@ -40,11 +40,15 @@ class Images:
     """Use only so many training images."""
     score_images: Whole = None
     """Held out to choose the best epoch."""
+    stream: bool = False
+    """Decode the training images of a folder while they are needed."""
+    workers: Whole = None
+    """Processes that decode for --stream. Default: one per core."""
 
     def over(self, settings: dict) -> DataConfig:
         """The run's images with these flags in place of its own; those of another data set begin from the defaults."""
         known = {f.name for f in fields(DataConfig)} if self.data in (None, settings["data"]) else set()
-        given = {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None and value is not False}
         return DataConfig(**{name: value for name, value in settings.items() if name in known} | given)
 
 
@@ -154,7 +158,8 @@ def main(config: Config) -> None:
     target = config.compute.target()
     data = load(images)
     config.compute.set_threads(data.image_size)
-    if config.images == Images(data_root=config.images.data_root) and data.fingerprint() != saved["data"]:
+    moved = Images(data_root=config.images.data_root, workers=config.images.workers)
+    if config.images == moved and data.fingerprint() != saved["data"]:
         raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
     if list(data.classes) != saved["data"]["classes"]:
         print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
