@@ -127,9 +127,9 @@ def picks() -> str:
 def report() -> str:
     r = record.load("report")
     return (
-        f"The page of a run of {r['evaluations']:,} evaluations is written in {r['median_seconds']:.1f} s (median of "
-        f"{len(r['seconds'])}, the whole command, of which {r['import_torch_seconds']:.1f} s import PyTorch) and has "
-        f"{r['bytes'] / 1e6:.1f} MB.\n\n{source(r)}"
+        f"The page of a run of {r['evaluations']:,} evaluations takes {r['page_seconds']:.1f} s of processor time to "
+        f"write, the whole command {r['command_seconds']:.1f} s (medians of {r['runs']}; the rest imports PyTorch and "
+        f"Bokeh), and has {r['bytes'] / 1e6:.1f} MB.\n\n{source(r)}"
     )
 
 

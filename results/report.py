@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evo.objectives import MEASURES
-from results import page, reading
+from results import elsewhere, page, reading
 from supernet import command
 from supernet.checkpoint import write
 from supernet.command import Run
@@ -26,6 +26,10 @@ class Config:
     """Run folder."""
     figures: bool = False
     """Also draw every figure for papers, as PNG and SVG."""
+    tensorboard: bool = False
+    """Also write training and search as TensorBoard's scalars, RUN/tensorboard/."""
+    optuna: bool = False
+    """Also write the search as an Optuna study, RUN/optuna.journal; optuna-dashboard shows it."""
     live: bool = False
     """Write the page after every generation and serve it on this machine alone, until Ctrl-C."""
     port: int = 8000
@@ -69,6 +73,10 @@ def main(config: Config) -> None:
         from results import figures
 
         print(f"figures: {', '.join(figures.draw(run, folder / 'figures'))} in {folder / 'figures'}")
+    if config.tensorboard:
+        print(f"for TensorBoard: tensorboard --logdir {elsewhere.tensorboard(run, folder / 'tensorboard')}")
+    if config.optuna:
+        print(f"for Optuna: optuna-dashboard {elsewhere.optuna(run, folder / 'optuna.journal')}")
 
 
 if __name__ == "__main__":

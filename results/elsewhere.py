@@ -1,0 +1,68 @@
+"""A run for tools that people have already: TensorBoard's scalars, an Optuna study (optuna-dashboard shows its front).
+
+Both packages are an extra: pip install -e ".[tools]".
+"""
+
+import importlib
+from pathlib import Path
+
+from evo.objectives import MEASURES
+from results import curves
+from results.reading import Run
+
+EXTRA = 'pip install -e ".[tools]" installs it'
+
+
+def _package(name: str):
+    """ValueError says which extra to install if the package is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(f"{name} is not installed ({error}): {EXTRA}") from error
+
+
+def tensorboard(run: Run, folder: Path) -> Path:
+    """Loss and accuracy of every training by epoch, hypervolume of every proposer by evaluations."""
+    _package("tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    trainings = {"supernet": run.supernet} | {name: card.get("history", []) for name, card in run.trained.items()}
+    with SummaryWriter(str(folder)) as writer:
+        for name, history in trainings.items():
+            for epoch, row in enumerate(history, 1):
+                for figure in ("loss", "accuracy"):
+                    writer.add_scalar(f"{name}/{figure}", row[figure], epoch)
+        for name, curve in curves.convergence(run.scored, run.objectives, run.limits).items():
+            for evaluations, share in curve:
+                writer.add_scalar(f"search/hypervolume of {name}", share, int(evaluations))
+    return folder
+
+
+def optuna(run: Run, path: Path) -> Path:
+    """Every architecture scored as a finished trial of one study, decisions as its parameters; `path` is made anew."""
+    package = _package("optuna")
+    package.logging.set_verbosity(package.logging.WARNING)
+    path.unlink(missing_ok=True)
+    storage = package.storages.JournalStorage(package.storages.journal.JournalFileBackend(str(path)))
+    directions = ["maximize" if objective.direction == "max" else "minimize" for objective in run.objectives]
+    study = package.create_study(storage=storage, study_name=run.folder.resolve().name, directions=directions)
+    study.set_user_attr("objectives", [objective.name for objective in run.objectives])
+    study.add_trials(_trials(package, run))
+    return path
+
+
+def _trials(package, run: Run) -> list:
+    named = [options for _, options in curves.decisions(run.space)] if run.space else []
+    choices = {
+        f"layer {k + 1:02}": package.distributions.CategoricalDistribution(names) for k, names in enumerate(named)
+    }
+    columns = [MEASURES.index(objective.name) for objective in run.objectives]
+    return [
+        package.trial.create_trial(
+            params={name: named[k][encoding[k]] for k, name in enumerate(choices)},
+            distributions=choices,
+            values=row[columns].tolist(),
+            user_attrs={"proposer": proposer, "encoding": encoding.tolist()},
+        )
+        for encoding, row, proposer in zip(*run.scored, strict=True)
+    ]
