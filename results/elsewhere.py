@@ -6,7 +6,6 @@ Both packages are an extra: pip install -e ".[tools]".
 import importlib
 from pathlib import Path
 
-from evo.objectives import MEASURES
 from results import curves
 from results.reading import Run
 
@@ -56,7 +55,7 @@ def _trials(package, run: Run) -> list:
     choices = {
         f"layer {k + 1:02}": package.distributions.CategoricalDistribution(names) for k, names in enumerate(named)
     }
-    columns = [MEASURES.index(objective.name) for objective in run.objectives]
+    columns = [run.names.index(objective.name) for objective in run.objectives]
     return [
         package.trial.create_trial(
             params={name: named[k][encoding[k]] for k, name in enumerate(choices)},

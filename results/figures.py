@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from evo.objectives import MEASURES, NOUNS
+from evo.objectives import NOUNS
 from results import curves
 from results.charts import COLOURS
 from results.reading import Run
@@ -17,7 +17,7 @@ DPI = 200
 
 def draw(run: Run, folder: Path) -> list[str]:
     """Writes every figure the run has something for; returns their names."""
-    found = {f"front-{cost}": _front(run, cost) for cost in NOUNS if len(run.scored.rows)}
+    found = {f"front-{cost}": _front(run, cost) for cost in run.names[1:] if len(run.scored.rows)}
     if convergence := curves.convergence(run.scored, run.objectives, run.limits):
         found["convergence"] = _lines(convergence, "evaluations", "hypervolume, share of the final")
     for name in ("loss", "accuracy") if run.supernet else ():
@@ -48,7 +48,7 @@ def _plain(text: str) -> str:
 
 def _front(run: Run, cost: str) -> Figure:
     """Accuracy against one cost: dominated points faint, picks named."""
-    axes, column = _axes(NOUNS[cost], "accuracy"), MEASURES.index(cost)
+    axes, column = _axes(NOUNS[cost], "accuracy"), run.names.index(cost)
     points = run.points()
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)

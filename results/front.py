@@ -88,9 +88,10 @@ def _is_point(point) -> bool:
     """Whether it has all that a point needs; a pick by hand need not have been scored."""
     if not isinstance(point, dict) or not isinstance(point.get("encoding"), list):
         return False
-    numbers = [*point["encoding"], point.get("accuracy") or 0.0, *(point.get(name) for name in MEASURES[1:])]
-    whole = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
-    return whole and isinstance(point.get("proposer"), str)
+    numbers = [point.get("accuracy") or 0.0, *(point.get(name) for name in MEASURES[1:])]
+    real = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    whole = all(type(option) is int and option >= 0 for option in point["encoding"])
+    return bool(point["encoding"]) and real and whole and isinstance(point.get("proposer"), str)
 
 
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:

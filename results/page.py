@@ -18,10 +18,11 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 import search_spaces
-from evo.objectives import MEASURES, NOUNS
+from evo.objectives import NOUNS
 from results import charts, curves, front
 from results.reading import Run
 from search_spaces import published
+from search_spaces.chain import Chain
 
 ASSETS = Path(__file__).parent / "assets"
 RELOAD = 5  # seconds between two looks of a page of a running search
@@ -45,12 +46,12 @@ def render(run: Run, live: bool = False) -> str:
         scripts=scripts,
         data=_json(data),
         figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
-        measures=MEASURES,
+        measures=run.names,
         nouns={"accuracy": "accuracy", **NOUNS},
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
         front_size=len(points),
-        numbers={code: i for i, code in enumerate(data["codes"])},
+        numbers={code: k for k, code in enumerate(data["codes"])},
         code=code,
         cards=_cards(run, picks),
         published=_published(run),
@@ -70,7 +71,9 @@ def measure(value, name: str) -> str:
     """A number as people read it; whatever else it is, as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
-    return f"{value:.4f}" if name == "accuracy" else f"{value:,.0f}"
+    if name == "accuracy":
+        return f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
 def _digest(script: str) -> str:
@@ -93,14 +96,13 @@ def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
     proposers = list(dict.fromkeys(run.scored.proposers))
     named = curves.decisions(run.space) if run.space else []
     return {
-        "measures": [_axis(run, k, name) for k, name in enumerate(MEASURES)],
+        "measures": [_axis(run, k, name) for k, name in enumerate(run.names)],
         "codes": [code(encoding) for encoding in run.scored.encodings.tolist()],
         "columns": [np.round(column, 7).tolist() for column in run.scored.rows.T],
         "proposers": proposers,
         "by": [proposers.index(name) for name in run.scored.proposers],
         "layers": [{"stage": stage, "options": options} for stage, options in named],
         "picks": [{"name": name, "code": code(point["encoding"])} for name, point in picks.items()],
-        "limits": {limit.name: limit.bound for limit in run.limits},
         "colours": charts.COLOURS,
     }
 
@@ -169,9 +171,10 @@ def _published(run: Run) -> list[dict]:
     """The named architectures of this space, at what they cost here."""
     if run.space is None:
         return []
-    usual, cards = search_spaces.load(run.space.name).spec == run.space.spec, []
+    usual = isinstance(run.space, Chain) and search_spaces.load(run.space.name).spec == run.space.spec
+    cards = []
     for name, found in published.ARCHITECTURES.items():
-        if found.space == run.space.name:
+        if found.space == run.space.name and found.encoding is not None:
             cost = found.cost if usual else run.space.cost([found.encoding])[0].tolist()
             point = dict(zip(NOUNS, cost, strict=True))
             same = (run.scored.encodings == found.encoding).all(1) if len(run.scored.rows) else np.zeros(0, bool)

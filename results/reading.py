@@ -1,6 +1,6 @@
 """A run folder as far as it can be read, running, finished or damaged: what cannot be is named in `problems`.
 
-Shapes: N architectures scored, L decisions. `rows` (N, 3) are MEASURES.
+Shapes: N architectures scored, L decisions, C measures of each.
 """
 
 import json
@@ -21,7 +21,6 @@ from results import front, pick, trained
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
 
-LIMITS = ("max_madds", "max_params", "min_accuracy")
 OPTIONS = 1000  # more than any decision has, where the space is unknown
 READABLE = ("settings.json", "front.json", "archive.sqlite")  # one of them makes a folder a run
 
@@ -35,6 +34,7 @@ class Run(NamedTuple):
     space: SearchSpace | None
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
+    names: tuple[str, ...]  # of the measures
     scored: Generation
     supernet: list[dict]  # the supernet's figures, epoch by epoch
     trained: dict[str, dict]  # cards of the stand-alone networks
@@ -53,17 +53,8 @@ class Run(NamedTuple):
     def picks(self) -> dict[str, front.Point]:
         """A, B, C, the knee, and what front.json names besides, as far as it is of this space."""
         given = self.front.get("picks", {})
-        kept = {name: p for name, p in given.items() if self._holds(p)} if isinstance(given, dict) else {}
+        kept = {name: point for name, point in given.items() if _fits(point["encoding"], self.space)}
         return pick.standard(self.points(), self.objectives) | kept
-
-    def _holds(self, point) -> bool:
-        """Whether a stranger's point can be one of ours."""
-        if not isinstance(point, dict) or not isinstance(point.get("encoding"), list):
-            return False
-        costs = [point.get(name) for name in MEASURES[1:]]
-        accuracy = point.get("accuracy") or 0.0  # a pick by hand need not have been scored
-        line = _checked((json.dumps(point["encoding"]), "", accuracy, *costs))
-        return line is not None and _fits(line[0], self.space)
 
 
 def read(folder: Path) -> Run:
@@ -84,12 +75,14 @@ def read(folder: Path) -> Run:
     space = attempt(lambda: _space(settings, content), None)
     search = _part(_part(settings, "settings"), "search")
     objectives = attempt(lambda: _objectives(search, content), parse_objectives(MEASURES))
-    limits = attempt(lambda: _limits(search, content), ())
+    limits = attempt(lambda: _limits(search or _part(content, "limits")), ())
     scored = attempt(lambda: _scored(folder, content, space, problems), _nothing(space))
     supernet = attempt(lambda: _history(folder / "supernet.safetensors", "supernet"), [])
     cards = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
     ranking = attempt(lambda: _json(folder / "ranking.json"), {})
-    return Run(folder, settings, content, space, objectives, limits, scored, supernet, cards, ranking, problems)
+    return Run(
+        folder, settings, content, space, objectives, limits, MEASURES, scored, supernet, cards, ranking, problems
+    )
 
 
 def _part(content: dict, name: str) -> dict:
@@ -111,9 +104,10 @@ def _objectives(search: dict, content: dict) -> tuple[Objective, ...]:
     return parse_objectives([f"{name}:{direction}" for name, direction in given.items()])
 
 
-def _limits(search: dict, content: dict) -> tuple[Limit, ...]:
-    given = {name: search.get(name) for name in LIMITS} if search else (content.get("limits") or {})
-    return parse_limits(**{name: None if given.get(name) is None else str(given[name]) for name in LIMITS})
+def _limits(flags: dict) -> tuple[Limit, ...]:
+    """Of all flags, those called SIDE_MEASURE."""
+    known = [name for name in flags if name.split("_", 1)[0] in ("max", "min") and name.split("_", 1)[-1] in MEASURES]
+    return parse_limits(**{name: None if flags[name] is None else str(flags[name]) for name in known})
 
 
 def _nothing(space: SearchSpace | None) -> Generation:

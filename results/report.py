@@ -11,7 +11,6 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from evo.objectives import MEASURES
 from results import elsewhere, page, reading
 from supernet import command
 from supernet.checkpoint import write
@@ -51,7 +50,7 @@ def write_page(folder: Path, live: bool = False) -> reading.Run:
 def table(run: reading.Run) -> str:
     """The front as CSV."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*MEASURES, "proposer", "encoding"], lineterminator="\n")
+    writer = csv.DictWriter(text, [*run.names, "proposer", "encoding"], lineterminator="\n")
     writer.writeheader()
     writer.writerows({**point, "encoding": " ".join(map(str, point["encoding"]))} for point in run.points())
     return text.getvalue()

@@ -62,7 +62,8 @@ function legend(place) {
 // --- the front -----------------------------------------------------------------------------------
 
 const number = (value, measure) =>
-  measure.name === "accuracy" ? value.toFixed(4) : Math.round(value).toLocaleString("en-US");
+  measure.name === "accuracy" ? value.toFixed(4)
+    : Math.abs(value) < 1000 && !Number.isInteger(value) ? value.toPrecision(4) : Math.round(value).toLocaleString("en-US");
 const atLeast = (measure) => measure.name === "accuracy"; // the limits of costs are upper ones
 
 function bound(k) {
