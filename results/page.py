@@ -73,7 +73,7 @@ def measure(value, name: str) -> str:
         return "" if value is None else str(value)
     if name == "accuracy":
         return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
 
 
 def _digest(script: str) -> str:
