@@ -126,11 +126,12 @@ def picks() -> str:
 
 def report() -> str:
     r = record.load("report")
-    return (
-        f"The page of a run of {r['evaluations']:,} evaluations takes {r['page_seconds']:.1f} s of processor time to "
-        f"write, the whole command {r['command_seconds']:.1f} s (medians of {r['runs']}; the rest imports PyTorch and "
-        f"Bokeh), and has {r['bytes'] / 1e6:.1f} MB.\n\n{source(r)}"
+    page = f"The page of a run of {r['evaluations']:,} evaluations has {r['bytes'] / 1e6:.1f} MB"
+    seconds = (
+        f"takes {r['page_seconds']:.1f} s of processor time to write, {r['command_seconds']:.1f} s with the imports"
     )
+    how = f"medians of {r['runs']}, the machine under a load of {r['load']:.0f}"
+    return f"{page} and {seconds} of PyTorch and Bokeh ({how}).\n\n{source(r)}"
 
 
 PARTS: dict[str, Callable[[], str]] = {

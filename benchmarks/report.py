@@ -3,6 +3,7 @@
 python benchmarks/report.py
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from evo.archive import Archive, Generation
 from results import report
 from supernet import checkpoint
 
-EVALUATIONS, POPULATION, RUNS = 14_000, 70, 5
+EVALUATIONS, POPULATION, RUNS = 14_000, 70, 3
 
 
 def make(folder: Path) -> None:
@@ -61,6 +62,7 @@ def main() -> None:
         make(folder)
         found = {"command_seconds": median(command_seconds(folder) for _ in range(RUNS))}
         found["page_seconds"] = median(page_seconds(folder) for _ in range(RUNS))
+        found["load"] = os.getloadavg()[0]  # of the machine, meanwhile
         found["bytes"] = (folder / "report.html").stat().st_size
     print(record.save("report", {"evaluations": EVALUATIONS, "runs": RUNS, **found}))
 

@@ -17,7 +17,7 @@ import numpy as np
 import search_spaces
 from evo.archive import Generation
 from evo.objectives import MEASURES, Limit, Objective, parse_limits, parse_objectives
-from results import front, pick, trained
+from results import front, pick
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
 
@@ -170,7 +170,7 @@ def _history(path: Path, kind: str) -> list[dict]:
 
 def _card(path: Path) -> dict:
     card = checkpoint.load_json(path, {"encoding"}, "python results/train.py writes it again")
-    return {**card, "history": _history(trained.files(path.parents[1], path.stem).last, "stand-alone")}
+    return {**card, "history": _history(path.with_name(f"{path.stem}.last.safetensors"), "stand-alone")}
 
 
 def _json(path: Path) -> dict:
