@@ -2,22 +2,32 @@
 
 import inspect
 
-from search_spaces import published
+from search_spaces import darts, published
+from search_spaces.darts_reduced import darts_s1, darts_s2, darts_s3, darts_s4
 from search_spaces.digits import digits
 from search_spaces.fairnas import fairnas
 from search_spaces.mobilenet_v2 import mobilenet_v2
+from search_spaces.nas_bench_201 import nas_bench_201
 from search_spaces.nas_bench_macro import nas_bench_macro
 from search_spaces.proxyless import proxyless
 from search_spaces.space import SearchSpace
+from search_spaces.three_edge import three_edge
 
-__all__ = ["SPACES", "SearchSpace", "load", "published"]
+__all__ = ["SPACES", "SearchSpace", "darts", "load", "published"]
 
 SPACES = {
+    "darts": darts.darts,
+    "darts_s1": darts_s1,
+    "darts_s2": darts_s2,
+    "darts_s3": darts_s3,
+    "darts_s4": darts_s4,
     "digits": digits,
     "fairnas": fairnas,
     "mobilenet_v2": mobilenet_v2,
+    "nas_bench_201": nas_bench_201,
     "nas_bench_macro": nas_bench_macro,
     "proxyless": proxyless,
+    "three_edge": three_edge,
 }
 
 

@@ -3,7 +3,6 @@
 Shapes: B batch, C channels, H height, W width, N population, L layers, K options of a layer.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from torch import nn
 
 from search_spaces import cost
 from search_spaces.blocks import Block
-from search_spaces.space import SearchSpace
+from search_spaces.space import SearchSpace, split
 
 IDENTITY = "identity"  # the option that changes nothing
 
@@ -93,18 +92,6 @@ class Chain(SearchSpace):
         self.choices = tuple(len(layer.options) for layer in self.layers)
         self._check_spec(stem_stride * int(np.prod([layer.stride for layer in self.layers])))
 
-    def _check_spec(self, stride: int) -> None:
-        if self.image_size < stride or self.image_size % stride:
-            near = max(stride, round(self.image_size / stride) * stride)
-            raise ValueError(
-                f"{self.name} cannot take images of {self.image_size} pixels: its strides reduce them by {stride}, "
-                f"so the image size must be a multiple of {stride}, for example {near}"
-            )
-        if self.num_classes < 2:
-            raise ValueError(f"{self.name} needs at least 2 classes, got {self.num_classes}")
-        if self.in_channels < 1:
-            raise ValueError(f"{self.name} needs at least 1 image channel, got {self.in_channels}")
-
     def canonical(self, encodings) -> np.ndarray:
         """Among a stage's layers of equal shape it is the same network wherever its identities stand: they go last."""
         encodings = self.check(encodings)
@@ -153,9 +140,7 @@ class Chain(SearchSpace):
 
     def parse(self, text: str) -> tuple[int, ...]:
         """Reads block names or option numbers; single digits may stand together ('20 2350 0551')."""
-        words = re.findall(r"-?\w+", text)
-        if len(words) != len(self.layers):
-            words = list("".join(words)) if all(w.isdigit() for w in words) else words
+        words = split(text, len(self.layers))
         if len(words) != len(self.layers):
             raise ValueError(f"{self.name} has {len(self.layers)} layers, got {len(words)} in {text!r}")
         return tuple(self._option(layer, word) for layer, word in enumerate(words))

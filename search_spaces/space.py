@@ -5,6 +5,7 @@ Shapes: N population, L decisions.
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -42,6 +43,19 @@ class SearchSpace(ABC):
             raise ValueError(f"encodings of {self.name} must all have {len(self.choices)} numbers") from error
         return check(self.choices, array, self.name)
 
+    def _check_spec(self, stride: int) -> None:
+        """ValueError if `stride`, that of all layers, does not divide the images, or for fewer than two classes."""
+        if self.image_size < stride or self.image_size % stride:
+            near = max(stride, round(self.image_size / stride) * stride)
+            raise ValueError(
+                f"{self.name} cannot take images of {self.image_size} pixels: its strides reduce them by {stride}, "
+                f"so the image size must be a multiple of {stride}, for example {near}"
+            )
+        if self.num_classes < 2:
+            raise ValueError(f"{self.name} needs at least 2 classes, got {self.num_classes}")
+        if self.in_channels < 1:
+            raise ValueError(f"{self.name} needs at least 1 image channel, got {self.in_channels}")
+
     @abstractmethod
     def canonical(self, encodings) -> np.ndarray:
         """Encodings (N, L) -> (N, L): equal networks get equal encodings."""
@@ -69,6 +83,12 @@ class SearchSpace(ABC):
     @abstractmethod
     def build(self, encoding: Sequence[int]) -> nn.Module:
         """The stand-alone network, (B, C, H, W) -> (B, classes), weights as PyTorch initialises them."""
+
+
+def split(text: str, n: int) -> list[str]:
+    """The words of `text`; if they are not n but digits alone, every digit by itself ('20 2350 0551')."""
+    words = re.findall(r"-?\w+", text)
+    return list("".join(words)) if len(words) != n and all(w.isdigit() for w in words) else words
 
 
 def check(choices: Sequence[int], array: np.ndarray, name: str = "the space") -> np.ndarray:

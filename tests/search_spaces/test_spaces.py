@@ -5,19 +5,25 @@ import torch
 import search_spaces
 from search_spaces import cost
 from search_spaces.blocks import InvertedResidual, initialise
+from search_spaces.cell import Cell
 
 IMAGE_SIZE = {"fairnas": 32, "mobilenet_v2": 32, "proxyless": 32}  # small, to be quick; others by default
 
 
 @pytest.fixture(params=search_spaces.SPACES)
 def space(request):
-    return search_spaces.load(request.param, image_size=IMAGE_SIZE.get(request.param), num_classes=7)
+    name = request.param
+    small = {"channels": 4, "cells": 3} if isinstance(search_spaces.load(name), Cell) else {}
+    return search_spaces.load(name, image_size=IMAGE_SIZE.get(name), num_classes=7, **small)
 
 
 def test_samples_are_in_the_space_and_reach_every_option(space, rng):
     encodings = space.sample(rng, 500)
     assert encodings.shape == (500, len(space.choices))
     assert (space.check(encodings) == encodings).all()
+    if isinstance(space, Cell):
+        assert all(set(column) == set(range(k)) for column, k in zip(encodings.T, space.choices, strict=True))
+        return
     for column, layer in zip(encodings.T, space.layers, strict=True):
         moved = {"identity"}  # canonical encodings have it last
         assert {list(layer.options)[k] for k in column} | moved == set(layer.options) | moved
@@ -68,7 +74,7 @@ def test_check_refuses_what_is_not_in_the_space(space, rng, bad, message):
 
 @pytest.mark.parametrize("text", ["", "k3e3", "9" * 40, "k9e9 " * 19, "-1 " * 19])
 def test_parse_refuses_what_is_no_encoding(space, text):
-    with pytest.raises(ValueError, match="layer"):
+    with pytest.raises(ValueError, match=r"layer|decision"):
         space.parse(text)
 
 
@@ -84,6 +90,11 @@ def test_parse_refuses_what_is_no_encoding(space, text):
         ({"name": "digits", "stem_stride": 1}, "no option 'stem_stride'"),
         ({"name": "digits", "image_size": 8.5}, "whole number"),
         ({"name": "digits", "in_channels": 0}, "channel"),
+        ({"name": "darts", "image_size": 30}, "multiple of 4"),
+        ({"name": "darts", "image_size": 200}, "multiple of 32"),
+        ({"name": "darts", "channels": 15}, "even number of channels"),
+        ({"name": "darts_s1", "cells": 0}, "at least 1 cell"),
+        ({"name": "nas_bench_201", "image_size": 18}, "multiple of 4"),
     ],
 )
 def test_load_refuses_with_the_mend(options, message):

@@ -1,0 +1,56 @@
+"""The small space of "Deeper Insights into Weight Sharing" (arXiv 2001.01431, section 3): a cell of 3 edges x 4.
+
+Two 3x3 convolutions, then four equal cells of 2 nodes, both concatenated; no reduction. 64 networks.
+"""
+
+import torch
+from torch import nn
+
+from search_spaces.cell import Cell
+from search_spaces.cell_net import Place, Skeleton, Widths
+from search_spaces.cell_ops import relu_conv_bn
+from search_spaces.decisions import Edge, EveryEdge
+
+OPTIONS = ("max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_5x5")
+STEM = 3  # times the channels
+
+
+class Stem(nn.Module):
+    """Two 3x3 convolutions with BatchNorm and no activation between: the first cell's one input."""
+
+    def __init__(self, in_channels: int, channels: int):
+        super().__init__()
+        convs = [nn.Conv2d(c, channels, 3, padding=1, bias=False) for c in (in_channels, channels)]
+        self.body = nn.Sequential(convs[0], nn.BatchNorm2d(channels), convs[1], nn.BatchNorm2d(channels))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        return (self.body(images),)
+
+
+def _head(channels: int, num_classes: int) -> nn.Module:
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, num_classes))
+
+
+def three_edge(
+    image_size: int = 32, num_classes: int = 10, in_channels: int = 3, channels: int = 16, cells: int = 4
+) -> Cell:
+    """4^3 networks."""
+    if channels < 1 or cells < 1:
+        raise ValueError(f"three_edge needs at least 1 channel and 1 cell, got {channels} and {cells}")
+
+    def preprocess(i: int, widths: Widths) -> list[nn.Module]:
+        return [relu_conv_bn((widths["cell"] if i else STEM) * channels, channels)]
+
+    shape = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
+    return Cell(
+        spec={"name": "three_edge", **shape, "channels": channels, "cells": cells},
+        decisions=EveryEdge([Edge("cell", to, source, OPTIONS) for to in (1, 2) for source in range(to)]),
+        concat=(1, 2),
+        skeleton=Skeleton(
+            stem=lambda: Stem(in_channels, STEM * channels),
+            places=(Place("cell", channels, 1, image_size),) * cells,
+            preprocess=preprocess,
+            head=lambda c: _head(c, num_classes),
+        ),
+        stride=1,
+    )
