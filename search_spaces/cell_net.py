@@ -27,12 +27,13 @@ class Place(NamedTuple):
 class Skeleton(NamedTuple):
     """Everything around the cells.
 
-    `stem` builds images -> tuple of the first cell's inputs, `preprocess(i, widths)` what cell i sends each of its
+    `stem` and `entry` build images -> one tensor -> tuple of the first cell's inputs, `preprocess(i, widths)` what cell i sends each of its
     inputs through, `head(channels)` and `auxiliary(channels, size)` the classifiers; the second one reads the cell
     at place `tap`.
     """
 
     stem: Callable[[], nn.Module]
+    entry: Callable[[], nn.Module]
     places: tuple[Place, ...]
     preprocess: Callable[[int, Widths], list[nn.Module]]
     head: Callable[[int], nn.Module]
@@ -50,7 +51,7 @@ class Skeleton(NamedTuple):
         """The network of the cells that `make_cell(place, preprocess)` makes."""
         cells = [make_cell(i, self.preprocess(i, widths)) for i in range(len(self.places))]
         second = self.second_head(widths) if auxiliary else None
-        return CellNet(self.stem(), cells, self.head(self.width(-1, widths)), second, self.tap)
+        return CellNet(self.stem(), self.entry(), cells, self.head(self.width(-1, widths)), second, self.tap)
 
     def second_head(self, widths: Widths) -> nn.Module:
         """The auxiliary head; ValueError if there is none for these networks."""
@@ -58,6 +59,17 @@ class Skeleton(NamedTuple):
             raise ValueError("these networks have no auxiliary head")
         _, _, stride, size = self.places[self.tap]
         return self.auxiliary(self.width(self.tap, widths), size // stride)
+
+
+class Entry(nn.Module):
+    """The stem's output for every input of the first cell."""
+
+    def __init__(self, inputs: int):
+        super().__init__()
+        self.inputs = inputs
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (x,) * self.inputs
 
 
 class GraphCell(nn.Module):
@@ -97,17 +109,22 @@ class CellNet(nn.Module):
     def __init__(
         self,
         stem: nn.Module,
+        entry: nn.Module,
         cells: Sequence[nn.Module],
         head: nn.Module,
         auxiliary: nn.Module | None = None,
         tap: int = -1,
     ):
         super().__init__()
-        self.stem, self.cells, self.head = stem, nn.ModuleList(cells), head
+        self.stem, self.entry, self.cells, self.head = stem, entry, nn.ModuleList(cells), head
         self.auxiliary, self.tap = auxiliary, tap
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        states = self.stem(images)
+        return self.after_stem(self.stem(images))
+
+    def after_stem(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """The same from the stem's output."""
+        states = self.entry(x)
         for place, cell in enumerate(self.cells):
             states = (*states[1:], cell(*states))
             if place == self.tap:

@@ -12,6 +12,12 @@ from torch import nn
 NONE, SKIP, NOISE = "none", "skip_connect", "noise"  # no edge at all; the input as it is; nothing of the input
 
 
+def conv_bn(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3, for stems."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+
+
 def relu_conv_bn(in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
     """The activation comes first and never works in place: other edges read the same input."""
     conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)

@@ -9,11 +9,12 @@ of 36 and 20 on CIFAR-10, 48 and 14 on ImageNet. The second network has another 
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+import torch
 from torch import nn
 
 from search_spaces.cell import Cell
-from search_spaces.cell_net import Place, Skeleton, Widths
-from search_spaces.cell_ops import NONE, FactorizedReduce, relu_conv_bn
+from search_spaces.cell_net import Entry, Place, Skeleton, Widths
+from search_spaces.cell_ops import NONE, FactorizedReduce, conv_bn, relu_conv_bn
 from search_spaces.decisions import Edge, Slots
 from search_spaces.genotype import KINDS, NODES
 
@@ -26,31 +27,21 @@ STEM = 3  # times the channels, on small images
 LARGE = 128  # images of so many pixels take ImageNet's network: three strides of 2 before the first cell
 
 
-class SmallStem(nn.Module):
-    """3x3 convolution to 3C, for both inputs of the first cell."""
+def _large_stem(in_channels: int, channels: int) -> nn.Module:
+    """Two 3x3 convolutions of stride 2."""
+    half = nn.Conv2d(in_channels, channels // 2, 3, 2, 1, bias=False)
+    return nn.Sequential(half, nn.BatchNorm2d(channels // 2), *relu_conv_bn(channels // 2, channels, 3, 2))
 
-    def __init__(self, in_channels: int, channels: int):
+
+class LargeEntry(nn.Module):
+    """A third convolution of stride 2; the first cell reads what it makes, and what it reads itself."""
+
+    def __init__(self, channels: int):
         super().__init__()
-        conv = nn.Conv2d(in_channels, STEM * channels, 3, padding=1, bias=False)
-        self.body = nn.Sequential(conv, nn.BatchNorm2d(STEM * channels))
+        self.body = relu_conv_bn(channels, channels, 3, 2)
 
-    def forward(self, images):
-        x = self.body(images)
-        return x, x
-
-
-class LargeStem(nn.Module):
-    """Three 3x3 convolutions of stride 2; the first cell's inputs are the second's output and the third's."""
-
-    def __init__(self, in_channels: int, channels: int):
-        super().__init__()
-        half = nn.Conv2d(in_channels, channels // 2, 3, 2, 1, bias=False)
-        self.first = nn.Sequential(half, nn.BatchNorm2d(channels // 2), *relu_conv_bn(channels // 2, channels, 3, 2))
-        self.second = relu_conv_bn(channels, channels, 3, 2)
-
-    def forward(self, images):
-        x = self.first(images)
-        return x, self.second(x)
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, self.body(x)
 
 
 def _head(channels: int, num_classes: int) -> nn.Module:
@@ -94,7 +85,8 @@ def skeleton(channels: int, cells: int, image_size: int, num_classes: int, in_ch
         return [FactorizedReduce(older, c) if halved else relu_conv_bn(older, c), relu_conv_bn(newer, c)]
 
     return Skeleton(
-        stem=lambda: (LargeStem if large else SmallStem)(in_channels, channels),
+        stem=lambda: _large_stem(in_channels, channels) if large else conv_bn(in_channels, STEM * channels),
+        entry=lambda: LargeEntry(channels) if large else Entry(INPUTS),
         places=tuple(places),
         preprocess=preprocess,
         head=lambda c: _head(c, num_classes),

@@ -9,24 +9,13 @@ import torch
 from torch import nn
 
 from search_spaces.cell import Cell
-from search_spaces.cell_net import Place, Skeleton, Widths
-from search_spaces.cell_ops import relu_conv_bn
+from search_spaces.cell_net import Entry, Place, Skeleton, Widths
+from search_spaces.cell_ops import conv_bn, relu_conv_bn
 from search_spaces.decisions import Edge, EveryEdge
 
 OPTIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NODES, CELLS = 3, 5  # nodes after the input; cells of a stage
 STAGES = (1, 2, 4)  # times the channels; the image halves between them
-
-
-class Stem(nn.Module):
-    """3x3 convolution and BatchNorm: the first cell's one input."""
-
-    def __init__(self, in_channels: int, channels: int):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.body(images),)
 
 
 class Residual(nn.Module):
@@ -61,7 +50,13 @@ def nas_bench_201(
         before, here = places[max(i - 1, 0)].channels, places[i].channels
         return [nn.Identity() if before == here else Residual(before, here)]
 
-    skeleton = Skeleton(lambda: Stem(in_channels, channels), places, preprocess, lambda c: _head(c, num_classes))
+    skeleton = Skeleton(
+        stem=lambda: conv_bn(in_channels, channels),
+        entry=lambda: Entry(1),
+        places=places,
+        preprocess=preprocess,
+        head=lambda c: _head(c, num_classes),
+    )
     shape = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     edges = [Edge("cell", to, source, OPTIONS) for to in range(1, NODES + 1) for source in range(to)]
     return Cell(

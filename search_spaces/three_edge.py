@@ -3,28 +3,15 @@
 Two 3x3 convolutions, then four equal cells of 2 nodes, both concatenated; no reduction. 64 networks.
 """
 
-import torch
 from torch import nn
 
 from search_spaces.cell import Cell
-from search_spaces.cell_net import Place, Skeleton, Widths
-from search_spaces.cell_ops import relu_conv_bn
+from search_spaces.cell_net import Entry, Place, Skeleton, Widths
+from search_spaces.cell_ops import conv_bn, relu_conv_bn
 from search_spaces.decisions import Edge, EveryEdge
 
 OPTIONS = ("max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_5x5")
 STEM = 3  # times the channels
-
-
-class Stem(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and no activation between: the first cell's one input."""
-
-    def __init__(self, in_channels: int, channels: int):
-        super().__init__()
-        convs = [nn.Conv2d(c, channels, 3, padding=1, bias=False) for c in (in_channels, channels)]
-        self.body = nn.Sequential(convs[0], nn.BatchNorm2d(channels), convs[1], nn.BatchNorm2d(channels))
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
-        return (self.body(images),)
 
 
 def _head(channels: int, num_classes: int) -> nn.Module:
@@ -41,13 +28,15 @@ def three_edge(
     def preprocess(i: int, widths: Widths) -> list[nn.Module]:
         return [relu_conv_bn((widths["cell"] if i else STEM) * channels, channels)]
 
+    wide = STEM * channels
     shape = {"image_size": image_size, "num_classes": num_classes, "in_channels": in_channels}
     return Cell(
         spec={"name": "three_edge", **shape, "channels": channels, "cells": cells},
         decisions=EveryEdge([Edge("cell", to, source, OPTIONS) for to in (1, 2) for source in range(to)]),
         concat=(1, 2),
         skeleton=Skeleton(
-            stem=lambda: Stem(in_channels, STEM * channels),
+            stem=lambda: nn.Sequential(*conv_bn(in_channels, wide), *conv_bn(wide, wide)),  # no activation between
+            entry=lambda: Entry(1),
             places=(Place("cell", channels, 1, image_size),) * cells,
             preprocess=preprocess,
             head=lambda c: _head(c, num_classes),

@@ -5,8 +5,13 @@ Shapes: L layers, K options of a layer, m the largest K: the paths of a strictly
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
+
+from search_spaces import SearchSpace
+from search_spaces.cell import Cell
+from search_spaces.decisions import Slots
 
 
 def strict(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
@@ -44,6 +49,51 @@ def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
 
 
 SAMPLERS: dict[str, Callable[[Sequence[int], int, int], np.ndarray]] = {"strict": strict, "uniform": uniform}
+
+
+def strict_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
+    """As `strict`, for cells: (m, L). Every node deals its edges, two a pass, and every edge deals its options.
+
+    A node's deck holds each of its edges twice, so that a pass takes two different ones; an edge's deck goes on where
+    it was when the edge was last taken. Counts of a node's edges, and of an edge's options, differ by at most one.
+    """
+    m = max(slots.choices)
+    passes = np.arange(step * m, (step + 1) * m)
+    pairs = np.empty((m, len(slots.kinds), slots.nodes, 2, 2), dtype=np.int64)
+    for kind, node in np.ndindex(len(slots.kinds), slots.nodes):
+        n = slots.inputs + node  # edges to this node
+        cards = 2 * passes[:, None] + np.arange(2)
+        source = _deal_pairs(n, cards, (seed, kind, node))
+        for edge in range(n):
+            chosen = source == edge
+            turns = cards[chosen] // n  # once in each n cards
+            pairs[:, kind, node, :, 0][chosen] = edge
+            if len(turns):
+                pairs[:, kind, node, :, 1][chosen] = _deal(slots.options, turns, (seed, kind, node, edge))
+    return pairs.reshape(m, -1)
+
+
+def _deal_pairs(n: int, cards: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
+    """As `_deal`, but the cards 2p and 2p + 1 are never equal."""
+    decks, which = np.unique(cards // (2 * n), return_inverse=True)
+    shuffled = np.stack([_double_deck(n, np.random.default_rng((*key, deck))) for deck in decks])
+    return shuffled[which.reshape(cards.shape), cards % (2 * n)]
+
+
+def _double_deck(n: int, rng: np.random.Generator) -> np.ndarray:
+    """(2n,): 0..n - 1 shuffled, then once more; where the pair across the middle would be equal, it is mended."""
+    first, second = rng.permutation(n), rng.permutation(n)
+    if n % 2 and first[-1] == second[0]:
+        other = rng.integers(1, n)
+        second[[0, other]] = second[[other, 0]]
+    return np.concatenate([first, second])
+
+
+def sampler(fairness: str, space: SearchSpace) -> Callable[[int, int], np.ndarray]:
+    """(seed, step) -> the paths of one update, (P, L)."""
+    if fairness == "strict" and isinstance(space, Cell) and isinstance(space.decisions, Slots):
+        return partial(strict_slots, space.decisions)
+    return partial(SAMPLERS[fairness], space.choices)
 
 
 def rounds(fairness: str, choices: Sequence[int]) -> int:

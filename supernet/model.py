@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from search_spaces.blocks import initialise
+from search_spaces.cell import Cell
 from search_spaces.chain import Chain, ChainNet
 from search_spaces.space import SearchSpace
 
@@ -96,8 +97,8 @@ def _route(outputs: list[torch.Tensor], source: torch.Tensor) -> list[torch.Tens
 
 def build(space: SearchSpace, generator: torch.Generator | None = None) -> Supernet:
     """The untrained supernet of `space`, its weights drawn from `generator` (None: PyTorch's global one)."""
-    if not isinstance(space, Chain):
-        raise ValueError(f"no supernet for the space {space.name}")
-    net = ChainSupernet(space)
+    from supernet.cell_model import CellSupernet  # which needs this file's Supernet
+
+    net = CellSupernet(space) if isinstance(space, Cell) else ChainSupernet(space)
     initialise(net, generator)
     return net

@@ -16,7 +16,7 @@ from torch import nn
 from supernet import memory, trie
 from supernet.fit import accuracy
 from supernet.memory import Context
-from supernet.model import ChainSupernet
+from supernet.model import ChainSupernet, Supernet
 
 CALIBRATION_BATCH = 500  # images; part of the definition: batches weigh the same
 CPU_CHUNK, GPU_CHUNK = 500, 5000  # images at once: a GPU idles with few
@@ -40,7 +40,7 @@ class SupernetOracle:
 
     def __init__(
         self,
-        net: ChainSupernet,
+        net: Supernet,
         images: torch.Tensor,
         labels: torch.Tensor,
         prepare: Callable[[torch.Tensor], torch.Tensor] = lambda images: images,
@@ -57,6 +57,8 @@ class SupernetOracle:
 
     def _sizes(self, chunk: int | None, budget: int) -> tuple[int, int]:
         """How many images go through a block at once, and how many are kept at every layer; within the budget."""
+        if not isinstance(self.net, ChainSupernet):
+            return chunk or CPU_CHUNK, len(self.images)
         held, largest = memory.per_image(self.net, self.prepare(self.images[:1]), self.context)
         left = budget - held * sum(map(len, self.calibration))
         chunk = chunk or (CPU_CHUNK if self.images.device.type == "cpu" else GPU_CHUNK)
@@ -77,6 +79,8 @@ class SupernetOracle:
         Architectures with equal first layers share what these make, BatchNorm statistics included: a layer's
         depend only on the layers before it. At most L + 1 layers' outputs are alive at any time.
         """
+        if not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix to share
+            return self.one_by_one(encodings)
         encodings, alive = np.asarray(encodings), np.arange(len(encodings))
         right = torch.zeros(len(encodings), dtype=torch.int64, device=self.labels.device)
         seen = torch.zeros_like(right)

@@ -17,7 +17,7 @@ from supernet import command, fit, model, run_folder
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
-from supernet.fairness import SAMPLERS, rounds
+from supernet.fairness import SAMPLERS, rounds, sampler
 from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
@@ -39,7 +39,7 @@ class Config:
     seed: int = 0
     """Of every random choice but the split of the images."""
     space: str = "digits"
-    """Search space: digits, fairnas, mobilenet_v2, proxyless or nas_bench_macro."""
+    """Search space: digits, fairnas, mobilenet_v2, proxyless, darts, ... (an unknown name lists all)."""
     space_options: tuple[str, ...] = ()
     """The space's own options, for example stem_stride=1."""
     images: DataConfig = field(default_factory=DataConfig)
@@ -98,12 +98,12 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     if config.shared_gradient == "mean" and config.fairness == "strict":
         net.average_shared_gradients(max(space.choices))
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
-    sample, context = SAMPLERS[config.fairness], config.compute.context(device)
+    sample, context = sampler(config.fairness, space), config.compute.context(device)
     recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def backward(images, labels, number):
-        return step()(images, labels, sample(space.choices, config.seed, number))
+        return step()(images, labels, sample(config.seed, number))
 
     def evaluate(net):
         with context():
