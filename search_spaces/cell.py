@@ -61,12 +61,13 @@ class Cell(SearchSpace):
     def encode(self, genotype: Mapping) -> tuple[int, ...]:
         """The inverse of `genotype`; ValueError if the space has no such network."""
         graphs = self.graphs(genotype)
-        encoding = self._encode({kind: graph.edges for kind, graph in graphs.items()})
+        encoding = self.encode_edges({kind: graph.edges for kind, graph in graphs.items()})
         if any(set(graph.concat) != set(graphs[kind].concat) for kind, graph in self.graphs(encoding).items()):
             raise ValueError(f"a cell of {self.name} concatenates all of its nodes {self.concat} that are alive")
         return encoding
 
-    def _encode(self, edges: Mapping[str, Sequence[Edge]]) -> tuple[int, ...]:
+    def encode_edges(self, edges: Mapping[str, Sequence[Edge]]) -> tuple[int, ...]:
+        """The encoding of these edges by kind of cell; what cannot be reached is left out."""
         index = {edge[:3]: (i, edge.options) for i, edge in enumerate(self.decisions.edges)}
         picked = []
         for kind, operation, to, source in ((kind, *edge) for kind, found in edges.items() for edge in found):
@@ -157,7 +158,7 @@ class Cell(SearchSpace):
         for kind, nodes in zip(kinds, cells, strict=True):
             for to, node in zip(self._nodes, nodes, strict=True):
                 edges[kind] += [Edge(name, to, int(source)) for name, source in re.findall(r"(\w+)~(\d+)", node)]
-        return self._encode(edges)
+        return self.encode_edges(edges)
 
     def _numbers(self, text: str) -> tuple[int, ...]:
         words = split(text, len(self.choices))

@@ -1,0 +1,118 @@
+"""Whole relaxations on the digits, with tiny networks."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import search_spaces
+from evo.proposals import health, methods
+from evo.proposals.relax import Relaxed, halves, relax
+from supernet import checkpoint
+from supernet.data import Images
+
+
+@pytest.fixture(scope="module")
+def few(request):
+    """96 digits to train on, 20 to score."""
+    data = request.getfixturevalue("digits")
+    parts = {
+        part: Images(*(tensor[:n] for tensor in getattr(data, part))) for part, n in (("train", 96), ("score", 20))
+    }
+    return data._replace(**parts)
+
+
+def tiny(name: str = "darts_s3"):
+    options = {"channels": 4, "cells": 3} if name.startswith("darts") else {}
+    return search_spaces.load(name, image_size=8, num_classes=10, in_channels=1, **options)
+
+
+def quick(name: str, **changes) -> methods.Method:
+    return replace(methods.method(name), epochs=2, batch_size=48, **changes)
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("space", ["darts_s3", "digits"])
+def test_every_method_searches_cells_and_chains(name, space, few, tmp_path):
+    space = tiny(space)
+    _, history = relax(quick(name), space, few, 0, tmp_path / "relaxation.safetensors")
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert all(space.check([row["encoding"]]).shape == (1, len(space.choices)) for row in history)
+    assert all(np.isfinite([row["loss"], row["entropy"], row["accuracy"]]).all() for row in history)
+    assert history[0]["eigenvalue"] is not None
+
+
+@pytest.mark.parametrize("name", ["pc_darts", "noisy_darts", "milenas2"])
+def test_a_stopped_search_goes_on_as_if_it_had_not_been(name, few, tmp_path, monkeypatch):
+    space, method = tiny(), quick(name, warmup=0.0)
+    whole, one_go = relax(method, space, few, 0, tmp_path / "whole.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr(health, "stopped", lambda history, rule: 0 if history else None)
+        relax(method, space, few, 0, tmp_path / "parts.safetensors")
+    parts, two_goes = relax(method, space, few, 0, tmp_path / "parts.safetensors")
+    assert all(torch.equal(parts.weights[n], w) for n, w in whole.weights.items())
+    assert all(torch.equal(parts.alphas[n], a) for n, a in whole.alphas.items())
+    timeless = [[{**row, "seconds": 0} for row in history] for history in (one_go, two_goes)]
+    assert timeless[0] == timeless[1]
+
+
+def test_alphas_rest_while_the_weights_warm_up(few, tmp_path):
+    method = quick("pc_darts", warmup=0.5)
+    relaxed = Relaxed(method, tiny(), 0)
+    first = {name: alpha.detach().clone() for name, alpha in relaxed.alphas.items()}
+    _, history = relax(method, tiny(), few, 0, tmp_path / "a.safetensors")
+    with torch.no_grad():
+        expected = relaxed.relaxation.mixture(first, relaxed.groups).options
+    assert history[0]["weights"] == {name: options.tolist() for name, options in expected.items()}
+    assert history[1]["weights"] != history[0]["weights"]
+
+
+def test_weights_and_alphas_have_an_optimiser_each_and_only_weights_are_clipped(few):
+    relaxed = Relaxed(quick("darts"), tiny(), 0)
+    batch = few.normalise(few.train.images[:24]), few.train.labels[:24]
+    before = {name: alpha.detach().clone() for name, alpha in relaxed.alphas.items()}
+    relaxed.step_weights(batch)
+    assert all(torch.equal(before[name], alpha) and alpha.grad is None for name, alpha in relaxed.alphas.items())
+    norm = torch.linalg.vector_norm(torch.stack([weight.grad.norm() for weight in relaxed.weights.values()]))
+    assert norm <= 5.0 + 1e-4
+    weights = {name: weight.detach().clone() for name, weight in relaxed.weights.items()}
+    relaxed.step_alphas(batch, batch)
+    assert all(torch.equal(weights[name], weight) for name, weight in relaxed.weights.items())
+    assert not any(torch.equal(before[name], alpha) for name, alpha in relaxed.alphas.items())
+    held = [
+        {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for optimizer in (relaxed.sgd, relaxed.adam)
+    ]
+    assert not held[0] & held[1]
+
+
+def test_weights_and_alphas_see_different_images(digits):
+    first, second = halves(digits)
+    assert len(first.train.labels) + len(second.train.labels) == len(digits.train.labels)
+    assert torch.equal(torch.cat([first.train.images, second.train.images]), digits.train.images)
+
+
+def test_alphas_that_are_no_numbers_stop_the_search_and_the_last_good_epoch_stays(few, tmp_path, monkeypatch):
+    path, step = tmp_path / "relaxation.safetensors", Relaxed.step_alphas
+
+    def broken(relaxed, *batches):
+        step(relaxed, *batches)
+        if relaxed.progress:
+            relaxed.alphas["layer 0"].data.fill_(torch.nan)
+
+    monkeypatch.setattr(Relaxed, "step_alphas", broken)
+    with pytest.raises(FloatingPointError, match=r"became no numbers in epoch 2.*saved in"):
+        relax(quick("darts"), tiny("digits"), few, 0, path)
+    tensors, meta = checkpoint.load(path, "relaxation")
+    assert len(meta["history"]) == 1
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+
+
+def test_a_checkpoint_of_another_method_is_refused(few, tmp_path):
+    path = tmp_path / "relaxation.safetensors"
+    relax(quick("darts"), tiny("digits"), few, 0, path)
+    with pytest.raises(ValueError, match=r"was made with method.*another --run"):
+        relax(quick("milenas"), tiny("digits"), few, 0, path)
+    with pytest.raises(ValueError, match="unknown rule"):
+        relax(quick("darts"), tiny("digits"), few, 0, path, stop="soon")
