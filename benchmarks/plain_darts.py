@@ -73,11 +73,11 @@ class PlainNetwork(nn.Module):
             return PlainCell(preprocess, channels, stride)
 
         net = space.skeleton.assemble(dict.fromkeys(KINDS, 4), cell)
-        self.stem, self.cells, self.head = net.stem, net.cells, net.head
+        self.stem, self.entry, self.cells, self.head = net.stem, net.entry, net.cells, net.head
         self.alphas = {kind: (1e-3 * torch.randn(14, 8)).requires_grad_() for kind in KINDS}
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        s0, s1 = self.stem(images)
+        s0, s1 = self.entry(self.stem(images))
         weights = {kind: alpha.softmax(-1) for kind, alpha in self.alphas.items()}
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             s0, s1 = s1, cell(s0, s1, weights[kind])

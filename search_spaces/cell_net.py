@@ -27,9 +27,9 @@ class Place(NamedTuple):
 class Skeleton(NamedTuple):
     """Everything around the cells.
 
-    `stem` and `entry` build images -> one tensor -> tuple of the first cell's inputs, `preprocess(i, widths)` what cell i sends each of its
-    inputs through, `head(channels)` and `auxiliary(channels, size)` the classifiers; the second one reads the cell
-    at place `tap`.
+    `stem` and `entry` build images -> one tensor -> tuple of the first cell's inputs, `preprocess(i, widths)` what
+    cell i sends each of its inputs through, `head(channels)` and `auxiliary(channels, size)` the classifiers; the
+    second one reads the cell at place `tap`.
     """
 
     stem: Callable[[], nn.Module]

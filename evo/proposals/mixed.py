@@ -65,11 +65,11 @@ class MixedCells(nn.Module):
             return MixedCell(preprocess, groups[kind], space.concat, channels, stride, relaxation)
 
         net = space.skeleton.assemble(dict.fromkeys(space.decisions.kinds, len(space.concat)), mixed)
-        self.stem, self.head = _norms_without(net.stem, affine=True), _norms_without(net.head, affine=True)
+        self.stem, self.entry, self.head = (_norms_without(p, affine=True) for p in (net.stem, net.entry, net.head))
         self.cells = net.cells
 
     def forward(self, images: torch.Tensor, mixture: Mixture) -> torch.Tensor:
-        states = self.stem(images)
+        states = self.entry(self.stem(images))
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             states = (*states[1:], cell(states, mixture.options[kind], mixture.edges[kind], mixture.noise))
         return self.head(states[-1])

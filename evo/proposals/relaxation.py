@@ -5,6 +5,7 @@ Shapes: E edges of a group, K options of an edge.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -130,9 +131,8 @@ class Relaxation:
 
 def _per_node(betas: torch.Tensor, group: Group) -> torch.Tensor:
     """Softmax over the edges of each node: (E,) -> (E,)."""
-    nodes = torch.tensor(group.to, device=betas.device)
-    parts = [betas[nodes == node].softmax(0) for node in dict.fromkeys(group.to)]
-    return torch.cat(parts)  # a group's edges stand in the order of their nodes
+    sizes = list(Counter(group.to).values())  # edges stand in the order of their nodes
+    return torch.cat([part.softmax(0) for part in betas.split(sizes)])
 
 
 def _cell_groups(space: Cell, none: bool) -> dict[str, Group]:
