@@ -3,12 +3,13 @@
 Every edge computes all of its operations and adds them up with their weights; a step computes all gradients twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from evo.proposals.mixed import MixedCells
 from search_spaces import darts
 from search_spaces.cell import Cell
 from search_spaces.cell_ops import OPERATIONS
@@ -84,11 +85,29 @@ class PlainNetwork(nn.Module):
         return self.head(s1)
 
 
+def same_weights(plain: PlainNetwork, net: MixedCells, alphas: Mapping[str, torch.Tensor]) -> None:
+    """Gives the plain network the weights and alphas of ours."""
+    with torch.no_grad():
+        for ours, theirs in ((net.stem, plain.stem), (net.head, plain.head)):
+            theirs.load_state_dict(ours.state_dict(), strict=False)  # the plain one keeps statistics besides
+        for ours, theirs in zip(net.cells, plain.cells, strict=True):
+            sources = [*convolutions(ours.preprocess), *convolutions(ours.bodies)]
+            for source, target in zip(sources, convolutions(theirs), strict=True):
+                target.copy_(source)
+        for kind, alpha in alphas.items():
+            plain.alphas[kind].copy_(alpha)
+
+
+def convolutions(module: nn.Module) -> list[torch.Tensor]:
+    """The weights of all convolutions, in order."""
+    return [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+
+
 class PlainSearch:
     """First-order DARTS: `step(train, val)`, each a batch of images and labels."""
 
-    def __init__(self, space: Cell):
-        self.net = PlainNetwork(space).train()
+    def __init__(self, net: PlainNetwork):
+        self.net = net.train()
         self.sgd = torch.optim.SGD(self.net.parameters(), 0.025, 0.9, weight_decay=3e-4)
         self.adam = torch.optim.Adam(self.net.alphas.values(), 3e-4, (0.5, 0.999), weight_decay=1e-3)
 

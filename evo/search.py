@@ -16,6 +16,7 @@ import numpy as np
 from evo import objectives as goals
 from evo.archive import Archive, Generation
 from evo.engine import NSGA2, generation_rng
+from evo.proposals.proposer import Proposals, RelaxationProposer, ask
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
@@ -42,6 +43,7 @@ class Config:
     """Survivors, and children per generation."""
     evaluations: int = 1000
     """Architectures to score, none twice. A finished run goes on if this is raised."""
+    proposals: Proposals = field(default_factory=Proposals)
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
     cut: Real = None
@@ -84,7 +86,14 @@ def make_engine(config: Config, space: SearchSpace) -> NSGA2:
     return engine
 
 
-def evolve(config: Config, space: SearchSpace, oracle: SupernetOracle, engine: NSGA2, archive: Archive) -> None:
+def evolve(
+    config: Config,
+    space: SearchSpace,
+    oracle: SupernetOracle,
+    engine: NSGA2,
+    archive: Archive,
+    proposers: Sequence[RelaxationProposer] = (),
+) -> None:
     """Replays what the archive holds, then goes on until enough is scored or the space has no more."""
     objectives, limits = goals.parse_objectives(config.objectives), config.limits()
     tracker = front.Tracker(space, objectives, limits)
@@ -100,12 +109,13 @@ def evolve(config: Config, space: SearchSpace, oracle: SupernetOracle, engine: N
     with Progress("search", config.evaluations, len(archive)) as progress:
         while len(archive) < config.evaluations:
             start, left = time.monotonic(), config.evaluations - len(archive)
-            asked = engine.ask(generation_rng(config.supernet.seed, generation), min(config.population, left))
+            rng = generation_rng(config.supernet.seed, generation)
+            asked, names = ask(engine, proposers, rng, min(config.population, left))
             if not len(asked):
                 print(f"the space has no more architectures: ended after {len(archive)} evaluations")
                 break
             rows = np.column_stack([oracle.accuracy(asked), space.cost(asked)])
-            found = Generation(asked, rows, ["random" if generation == 0 else "evolution"] * len(asked))
+            found = Generation(asked, rows, names)
             tell(found)
             archive.record(generation, found, tracker.hypervolume(), time.monotonic() - start)
             generation += 1
@@ -149,10 +159,11 @@ def main(config: Config) -> None:
         f"{space.name}: {space.size:,} architectures; {len(data.train.labels):,} images train, "
         f"{len(data.score.labels):,} score; run folder {config.folder}"
     )
+    proposers = config.proposals.prepare(space, data, config.supernet.seed, config.folder)
     net, _ = train.train(config.supernet, space, data)
     oracle = train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
     archive = Archive(config.folder / "archive.sqlite")
-    evolve(config, space, oracle, engine, archive)
+    evolve(config, space, oracle, engine, archive, proposers)
     finish(config, space, archive)
 
 

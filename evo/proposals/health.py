@@ -65,7 +65,7 @@ def _shifted(alphas: Alphas, vector: Sequence[torch.Tensor], by: float) -> Alpha
 
 
 def too_many_skips(counts: Sequence[int], most: int = 2) -> int | None:
-    """DARTS+ (arXiv 1909.06035, section 3.3): the epoch, from 0, before the one with more than `most`; None: go on."""
+    """DARTS+ (arXiv 1909.06035): the epoch, from 0, before the first with more than `most`; None: go on."""
     over = np.flatnonzero(np.asarray(counts) > most)
     return max(0, int(over[0]) - 1) if len(over) else None
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 import search_spaces
-from evo.proposals import mixed
+from evo.proposals import methods, mixed
 from evo.proposals.methods import METHODS
+from evo.proposals.relax import Relaxed
 from evo.proposals.relaxation import BETA, Noise, Relaxation
 from search_spaces.cell_ops import OPERATIONS
 
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
-from plain_darts import PlainNetwork
+from plain_darts import PlainNetwork, PlainSearch, convolutions, same_weights
 
 SOFTMAX, PARTIAL = Relaxation(), Relaxation(partial=4)
 
@@ -61,40 +61,44 @@ def test_search_networks_compute_what_the_authors_code_computes(relaxation, madd
     assert counter.get_total_flops() == 2 * madds
 
 
-def convolutions(module: nn.Module) -> list[torch.Tensor]:
-    return [layer.weight for layer in module.modules() if isinstance(layer, nn.Conv2d)]
-
-
-def as_plain(net: mixed.MixedCells, space, alphas) -> PlainNetwork:
-    """The plain network with the same weights."""
-    plain = PlainNetwork(space)
-    with torch.no_grad():
-        for ours, theirs in ((net.stem, plain.stem), (net.head, plain.head)):
-            theirs.load_state_dict(ours.state_dict(), strict=False)  # it keeps statistics besides
-        for ours, theirs in zip(net.cells, plain.cells, strict=True):
-            sources = [*convolutions(ours.preprocess), *convolutions(ours.bodies)]
-            for source, target in zip(sources, convolutions(theirs), strict=True):
-                target.copy_(source)
-    plain.alphas = {name: alpha.clone().requires_grad_() for name, alpha in alphas.items()}
-    return plain
+def doubled(space):
+    """Ours and the plain search, with the same weights and alphas, in float64."""
+    ours = Relaxed(methods.darts(), space, 0)
+    ours.net.double()
+    ours.weights = dict(ours.net.named_parameters())
+    for alpha in ours.alphas.values():
+        alpha.data = torch.randn(alpha.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    plain = PlainNetwork(space).double()
+    for kind, alpha in plain.alphas.items():
+        plain.alphas[kind] = alpha.detach().double().requires_grad_()
+    same_weights(plain, ours.net, ours.alphas)
+    return ours, PlainSearch(plain)
 
 
 def test_shared_and_folded_operations_give_what_the_plain_way_gives():
-    space = tiny()
-    net, groups, alphas = made(space, SOFTMAX)
-    plain, net = as_plain(net.double(), space, alphas).double().train(), net.train()
-    alphas = {name: alpha.double().requires_grad_() for name, alpha in alphas.items()}
-    plain.alphas = {name: alpha.detach().clone().requires_grad_() for name, alpha in alphas.items()}
-    images, labels = torch.randn(6, 1, 8, 8).double(), torch.arange(6) % 5
-    ours, theirs = net(images, SOFTMAX.mixture(alphas, groups)), plain(images)
-    assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-11)
-    F.cross_entropy(ours, labels).backward()
-    F.cross_entropy(theirs, labels).backward()
-    for kind in groups:
-        assert torch.allclose(alphas[kind].grad, plain.alphas[kind].grad, rtol=1e-7, atol=1e-11)
-    for a, b in zip(net.cells, plain.cells, strict=True):
-        for mine, other in zip(convolutions(a.bodies), convolutions(b.edges), strict=True):
-            assert torch.allclose(mine.grad, other.grad, rtol=1e-6, atol=1e-10)
+    ours, plain = doubled(tiny())
+    images = torch.randn(6, 1, 8, 8).double()
+    a, b = ours.net(images, ours.mixture()), plain.net(images)
+    assert torch.allclose(a, b, rtol=1e-9, atol=1e-11)
+    (a.square().sum()).backward()
+    (b.square().sum()).backward()
+    for kind, alpha in ours.alphas.items():
+        assert torch.allclose(alpha.grad, plain.net.alphas[kind].grad, rtol=1e-7, atol=1e-10)
+    for mine, other in zip(ours.net.cells, plain.net.cells, strict=True):
+        for p, q in zip(convolutions(mine.bodies), convolutions(other.edges), strict=True):
+            assert torch.allclose(p.grad, q.grad, rtol=1e-6, atol=1e-9)
+
+
+def test_steps_of_a_search_are_those_of_the_plain_way():
+    ours, plain = doubled(tiny())
+    for step in range(2):
+        images = torch.randn(2, 6, 1, 8, 8, generator=torch.Generator().manual_seed(step)).double()
+        train, val = ((batch, torch.arange(6) % 5) for batch in images)
+        ours.step_alphas(train, val)
+        loss = ours.step_weights(train)
+        assert loss.item() == pytest.approx(plain.step(train, val).item(), rel=1e-6)
+    for kind, alpha in ours.alphas.items():
+        assert torch.allclose(alpha, plain.net.alphas[kind], rtol=1e-6, atol=1e-8)
 
 
 def test_shuffle_deals_channels_round():

@@ -1,0 +1,99 @@
+"""A relaxation as a proposer: what its alphas meant, epoch by epoch, and what lies near what they mean now.
+
+Shapes: n architectures, L decisions.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from evo.engine import NSGA2
+from evo.proposals import drawing
+from evo.proposals.health import STOPS
+from evo.proposals.methods import method
+from evo.proposals.relax import Relaxed, relax
+from search_spaces import SearchSpace
+from supernet.checkpoint import write
+from supernet.command import Whole
+from supernet.data import Data
+
+SHARE = 0.2  # of a generation
+
+
+class RelaxationProposer:
+    """Proposes the architectures of a trajectory, the last one first, then such as its mixture draws.
+
+    What it proposes is scored as everybody's proposals are: its own accuracy, which rises with skips, is never asked.
+    """
+
+    def __init__(self, relaxed: Relaxed, trajectory: Sequence[Sequence[int]]):
+        self.relaxed, self.name = relaxed, relaxed.method.name
+        self.trajectory = np.array(list(dict.fromkeys(map(tuple, reversed(trajectory)))), dtype=np.int64)
+
+    def propose(self, rng: np.random.Generator, state, n: int) -> np.ndarray:
+        """The trajectory and n more, (any number, L); `state` is not looked at."""
+        drawn = np.array([self.relaxed.encoding(rng) for _ in range(n)], dtype=np.int64)
+        return np.concatenate([self.trajectory, drawn.reshape(n, self.trajectory.shape[1])])
+
+    def learn(self, encodings: np.ndarray, reward: np.ndarray) -> None:
+        """Nothing: its alphas learn from images."""
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Relaxations that propose beside the evolution."""
+
+    proposer: tuple[str, ...] = ()
+    """darts, darts2, pc_darts, fair_darts, noisy_darts, milenas, milenas2, or any "partial+noisy x mixed"."""
+    proposer_epochs: Whole = None
+    """Epochs of each relaxation. Default: the published 50."""
+    proposer_stop: str = "never"
+    """Ends a relaxation early: never, skips (DARTS+) or eigenvalue (RobustDARTS)."""
+
+    def __post_init__(self):
+        for name in self.proposer:
+            method(name)
+        if len(set(self.proposer)) < len(self.proposer):
+            raise ValueError(f"--proposer takes different names, got {', '.join(self.proposer)}")
+        if self.proposer_epochs is not None and self.proposer_epochs < 1:
+            raise ValueError(f"--proposer-epochs must be at least 1, got {self.proposer_epochs}")
+        if self.proposer_stop not in STOPS:
+            raise ValueError(f"unknown --proposer-stop {self.proposer_stop!r}; known are {', '.join(STOPS)}")
+
+    def prepare(self, space: SearchSpace, data: Data, seed: int, folder: Path) -> list[RelaxationProposer]:
+        """The proposers, each trained from `folder` as far as it is there. Errors as in `relax`.
+
+        Leaves proposer-NAME.safetensors and a picture of it, .svg, in the folder.
+        """
+        return [self._prepare(name, space, data, seed, folder) for name in self.proposer]
+
+    def _prepare(self, name: str, space: SearchSpace, data: Data, seed: int, folder: Path) -> RelaxationProposer:
+        chosen = method(name)
+        chosen = replace(chosen, epochs=self.proposer_epochs or chosen.epochs)
+        path = folder / f"proposer-{re.sub(r'[^a-z0-9_]+', '-', name)}.safetensors"  # "partial+noisy x mixed" too
+        relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop)
+        write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
+        return RelaxationProposer(relaxed, [row["encoding"] for row in history])
+
+
+def ask(
+    engine: NSGA2, proposers: Sequence[RelaxationProposer], rng: np.random.Generator, n: int
+) -> tuple[np.ndarray, list[str]]:
+    """Up to n new architectures, (<= n, L), and who proposed each: SHARE of them the relaxations, else the engine."""
+    found: dict[bytes, tuple[np.ndarray, str]] = {}
+    for i, proposer in enumerate(proposers):
+        most = math.ceil(SHARE * n * (i + 1) / len(proposers))
+        proposed = proposer.propose(rng, None, n)
+        if engine.free_violation is not None:
+            proposed = proposed[engine.free_violation(proposed) == 0]
+        for row in proposed:
+            if len(found) < most and row.tobytes() not in engine.seen:
+                found.setdefault(row.tobytes(), (row, proposer.name))
+    asked = [row for row in engine.ask(rng, n) if row.tobytes() not in found][: n - len(found)]
+    evolved = "evolution" if len(engine.encodings) else "random"
+    names = [name for _, name in found.values()] + [evolved] * len(asked)
+    return np.array([row for row, _ in found.values()] + asked, dtype=np.int64).reshape(-1, len(engine.choices)), names

@@ -1,0 +1,131 @@
+"""Relaxations in the search: their share, their names, their pictures."""
+
+import json
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+
+import search_spaces
+from evo import search
+from evo.archive import Archive
+from evo.engine import NSGA2
+from evo.proposals import drawing, methods
+from evo.proposals.proposer import RelaxationProposer, ask
+from evo.proposals.relax import Relaxed
+from evo.proposals.relaxation import Relaxation
+from search_spaces import published
+
+QUICK = ("--epochs", "1", "--evaluations", "40", "--population", "20", "--threads", "1", "--recalibrate", "0")
+SHORT = ("--train-images", "96", "--score-images", "20", "--proposer-epochs", "1", "--batch-size", "96")
+
+
+@pytest.fixture
+def proposer():
+    space = search_spaces.load("digits")
+    relaxed = Relaxed(methods.method("darts"), space, 0)
+    return RelaxationProposer(relaxed, [[0] * 6, [1] * 6, [0] * 6, [2] * 6])
+
+
+def test_the_latest_architecture_comes_first_and_none_twice(proposer, rng):
+    proposed = proposer.propose(rng, None, 5)
+    assert proposed[:3].tolist() == [[2] * 6, [0] * 6, [1] * 6]
+    assert proposed.shape == (8, 6)
+
+
+def test_proposals_are_a_function_of_the_generator(proposer):
+    a, b = (proposer.propose(np.random.default_rng(3), None, 9) for _ in range(2))
+    assert (a == b).all()
+
+
+def test_relaxations_get_their_share_and_nothing_is_asked_twice(proposer):
+    space = search_spaces.load("digits")
+    engine, asked = NSGA2(space.choices, 20, space.canonical), []
+    for generation in range(4):
+        encodings, names = ask(engine, [proposer], np.random.default_rng(generation), 20)
+        assert len(encodings) == len(names) == 20
+        assert names.count("darts") == 4
+        engine.tell(encodings, space.cost(encodings).astype(float))
+        asked += map(tuple, encodings)
+    assert len(set(asked)) == 80
+    assert asked[0] == (2,) * 6
+
+
+def test_what_misses_a_free_limit_is_not_proposed(proposer):
+    space = search_spaces.load("digits")
+    engine = NSGA2(space.choices, 20, space.canonical, lambda encodings: (encodings.sum(1) > 6).astype(float))
+    encodings, names = ask(engine, [proposer], np.random.default_rng(0), 20)
+    assert (encodings.sum(1) <= 6).all()
+    assert names[:2] == ["darts", "darts"]  # 000000 and 111111; 222222 misses it
+
+
+def test_without_relaxations_the_engine_asks_alone():
+    space = search_spaces.load("digits")
+    engines = [NSGA2(space.choices, 20, space.canonical) for _ in range(2)]
+    encodings, names = ask(engines[0], [], np.random.default_rng(0), 20)
+    assert (encodings == engines[1].ask(np.random.default_rng(0), 20)).all()
+    assert set(names) == {"random"}
+
+
+@pytest.mark.parametrize(
+    ("space", "options", "name"),
+    [("darts_s3", ("--space-options", "channels=4", "cells=3"), "pc_darts"), ("digits", (), "fair_darts")],
+)
+def test_a_search_ends_in_a_front_whose_rows_say_who_proposed_them(script, tmp_path, space, options, name):
+    folder = tmp_path / "run"
+    flags = ("--run", folder, "--space", space, *options, *QUICK, *SHORT, "--proposer", name, "partial+noisy x mixed")
+    outcome = script(search, *flags)
+    assert outcome.code == 0, outcome.err
+    content = json.loads((folder / "front.json").read_text())
+    named = {name, "partial+noisy x mixed"}
+    assert {point["proposer"] for point in content["front"]} <= {"random", "evolution", *named}
+    _, _, proposers = Archive(folder / "archive.sqlite").everything()
+    assert named < set(proposers)
+    before = (folder / "front.json").read_text()
+    assert script(search, "--run", folder).code == 0  # finished: nothing is trained or asked again
+    assert (folder / "front.json").read_text() == before
+    for picture in ("proposer-partial-noisy-x-mixed.svg", f"proposer-{name}.svg"):
+        assert ElementTree.parse(folder / picture).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--proposer", "darts7"), "unknown proposer 'darts7'; known are darts,"),
+        (("--proposer", "darts", "darts"), "different names"),
+        (("--proposer", "darts", "--proposer-epochs", "0"), "at least 1"),
+        (("--proposer", "darts", "--proposer-stop", "soon"), "known are never, skips, eigenvalue"),
+        (("--space", "darts", "--space-options", "channels=6", "--proposer", "pc_darts"), "do not divide 6 channels"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(script, tmp_path, flags, message):
+    outcome = script(search, "--run", tmp_path / "run", *flags)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_drawing_names_every_operation_and_every_state():
+    architecture = published.ARCHITECTURES["DARTS_V2"]
+    space = search_spaces.load("darts")
+    root = ElementTree.fromstring(drawing.cells(space, architecture.encoding))
+    texts = [element.text for element in root.iter() if element.tag.endswith("text")]
+    for graph in space.graphs(architecture.encoding).values():
+        for edge in graph.edges:
+            assert edge.operation in texts
+    assert texts.count("sep_conv_3x3") == 5
+    assert texts.count("max_pool_3x3") == 5
+    assert [texts.count(str(state)) for state in range(6)] == [2] * 6
+
+
+def test_a_search_is_drawn_with_a_plot_for_every_edge():
+    space, relaxation = search_spaces.load("darts_s1"), Relaxation()
+    groups = relaxation.groups(space)
+    mixture = relaxation.mixture(relaxation.alphas(groups, torch.Generator()), groups)
+    weights = {name: options.tolist() for name, options in mixture.options.items()}
+    row = SimpleNamespace(epoch=1, weights=weights, skips=2, encoding=[0] * 32)
+    root = ElementTree.fromstring(drawing.search(space, groups, [vars(row)] * 3, "darts & co"))
+    lines = [element for element in root.iter() if element.tag.endswith("polyline")]
+    assert len(lines) == 1 + 28 * 2
