@@ -165,7 +165,7 @@ class _Shared:
 
 def _normalised(x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
     """BatchNorm without weights, then times `weight`, a scalar, in one."""
-    scale = None if weight is None else weight.expand(x.shape[1])
+    scale = None if weight is None else weight.repeat(x.shape[1])  # an expanded one is misread with channels last
     return F.batch_norm(x, None, None, scale, None if scale is None else torch.zeros_like(scale), training=True)
 
 
