@@ -39,7 +39,8 @@ class Config:
     seed: int = 0
     """Of every random choice but the split of the images."""
     space: str = "digits"
-    """Search space: digits, fairnas, mobilenet_v2, proxyless, darts, ... (an unknown name lists all)."""
+    """Search space: digits, fairnas, mobilenet_v2, proxyless, nas_bench_macro, darts, darts_s1, darts_s2, darts_s3,
+    darts_s4, nas_bench_201 or three_edge."""
     space_options: tuple[str, ...] = ()
     """The space's own options, for example stem_stride=1."""
     images: DataConfig = field(default_factory=DataConfig)
