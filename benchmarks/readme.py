@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import record
 
+from evo.proposals import methods
+
 README = record.ROOT / "README.md"
 
 
@@ -134,12 +136,53 @@ def report() -> str:
     return f"{page} and {seconds} of PyTorch and Bokeh ({how}).\n\n{source(r)}"
 
 
+def darts_methods() -> str:
+    """The published methods with their settings and what a step costs."""
+    r = record.load("darts_step-cpu")
+    rows = []
+    for name, make in methods.METHODS.items():
+        m, (paper, _, parts) = make(), make.__doc__.rstrip(".").partition(": ")
+        rates = f"batch {m.batch_size}, weights {m.lr:g} to {m.lr_min:g}, alphas {m.alpha_lr:g}"
+        time, memory = r["time_to_darts"][name], r["memory_to_darts"][name]
+        rows.append([f"`{name}`", paper, parts, rates, f"{time:.2f}", f"{memory:.2f}"])
+    head = ["name", "paper", "parts", f"settings ({make().epochs} epochs)", "time of a step", "memory"]
+    plain, ours = r["methods"]["plain"], r["methods"]["darts"]
+    text = (
+        f"Time and memory of a step are relative to `darts`, which takes {ours['median_seconds']:.1f} CPU seconds and "
+        f"{ours['peak_memory_mib']:,.0f} MiB for a batch of {r['batch']} at 32 pixels on the paper's search network; a "
+        f"plain transcription of the same method takes {plain['median_seconds'] / ours['median_seconds']:.2f} times as "
+        f"long and {plain['peak_memory_mib'] / ours['peak_memory_mib']:.2f} times the memory, at the same losses "
+        f"(largest relative difference {r['losses_apart']:.0e}). Not measured on a GPU."
+    )
+    return f"{table(head, rows)}\n\n{text}\n\n{source(r)}"
+
+
+def darts_search() -> str:
+    """What short searches chose in the reduced spaces."""
+    r = record.load("darts_search-cpu")
+    rows = []
+    for name in r["spaces"]["darts_s3"]:
+        s3, s4 = (r["spaces"][space][name] for space in ("darts_s3", "darts_s4"))
+        skips = "; ".join(" ".join(str(run["skips"][i]) for i in (0, len(run["skips"]) // 2, -1)) for run in s3)
+        noise = " ".join(str(run["noise"][-1]) for run in s4)
+        rows.append([f"`{name}`", skips, noise])
+    head = [
+        "method",
+        "`darts_s3`: skips of 8, first, middle and last epoch",
+        "`darts_s4`: noise edges of 16 at the end",
+    ]
+    text = f"{r['epochs']} epochs on the digits with 8 channels and 3 cells, far less than the papers' searches."
+    return f"{table(head, rows)}\n\n{text}\n\n{source(r)}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
     "cifar10-training": lambda: quoted(record.load("main_job-cifar10")["train_output"]),
     "main-job-table": main_job,
     "fair-step-table": lambda: fair_step(record.load("fair_step-cpu-32")),
+    "darts-methods": darts_methods,
+    "darts-search": darts_search,
     "oracle-table": lambda: oracle(record.load("oracle-cpu")),
     "oracle-memory": oracle_memory,
     "gpu-tables": gpu,
