@@ -83,9 +83,11 @@ def fit(
     path: Path,
     meta: dict,
     title: str,
+    keep: int = 0,
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
+    The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none.
     `backward(images, labels, step)` leaves the gradients of one update in `net` and gives its losses, detached;
     `step` counts from 0 over all epochs. FloatingPointError if a loss is no number: `path` then holds the last
     good epoch.
@@ -101,7 +103,9 @@ def fit(
             loss = _epoch(net, backward, optimizer, data, recipe, epoch, rng)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
-            checkpoint.save(path, _state(net, optimizer), {**meta, "history": history})
+            if keep and (epoch + 1) % keep == 0:
+                checkpoint.save(_snapshot(path, epoch + 1), _state(net), {**meta, "history": history})
+            checkpoint.save(path, _state(net) | _momentum(net, optimizer), {**meta, "history": history})
             progress.advance(1, **figures)
     return history
 
@@ -155,11 +159,23 @@ def accuracy(
     return right / len(labels)
 
 
-def _state(net: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
-    momentum = {
+def _state(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+
+
+def _momentum(net: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
+    return {
         f"momentum.{name}": optimizer.state[parameter]["momentum_buffer"] for name, parameter in net.named_parameters()
     }
-    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()} | momentum
+
+
+def _snapshot(path: Path, epoch: int) -> Path:
+    return path.with_name("epochs") / f"{epoch:04}{path.suffix}"
+
+
+def snapshots(path: Path) -> dict[int, Path]:
+    """The snapshots beside the checkpoint `path`, by epoch; `weights` reads them as it reads a checkpoint."""
+    return {int(found.stem): found for found in sorted(path.with_name("epochs").glob(f"[0-9]*{path.suffix}"))}
 
 
 def weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -48,6 +48,8 @@ class Config:
     """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
     shared_gradient: str = "mean"
     """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
+    snapshots: int = 0
+    """Keep the weights of every so many epochs, which results/rank.py compares. 0: only the last."""
     training: fit.Training = field(default_factory=fit.Training)
     compute: Compute = field(default_factory=Compute)
     speed: Speed = field(default_factory=Speed)
@@ -59,8 +61,9 @@ class Config:
             raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
         if self.shared_gradient not in ("mean", "sum"):
             raise ValueError(f"--shared-gradient must be mean or sum, got {self.shared_gradient!r}")
-        if self.seed < 0:
-            raise ValueError(f"--seed must not be negative, got {self.seed}")
+        for flag in ("seed", "snapshots"):
+            if getattr(self, flag) < 0:
+                raise ValueError(f"--{flag} must not be negative, got {getattr(self, flag)}")
         self.recipe()
 
     @property
@@ -100,7 +103,8 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
         net.average_shared_gradients(max(space.choices))
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
     sample, context = sampler(config.fairness, space), config.compute.context(device)
-    recipe = replace(recipe, epochs=recipe.epochs * rounds(config.fairness, space.choices))
+    matched = rounds(config.fairness, space.choices)
+    recipe = replace(recipe, epochs=recipe.epochs * matched)
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def backward(images, labels, number):
@@ -113,7 +117,8 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / "supernet.safetensors"
-    return net, fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet")
+    keep = config.snapshots * matched
+    return net, fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep)
 
 
 def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> FairStep:

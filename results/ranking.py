@@ -1,0 +1,102 @@
+"""How well an order predicts the true one: pure functions on arrays.
+
+Scores are what somebody says of the networks (a supernet, their multiply-adds), the truth what they reach when trained
+alone; higher is better in both, and no two networks may be equal.
+Shapes: N networks, T times (epochs, steps), S seeds, R bootstrap resamples, O operations.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+FEWEST = 10  # networks: on fewer Kendall's tau means nothing
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+Statistic = Callable[[np.ndarray], float]  # of the networks with these indices (N,)
+
+
+class Estimate(NamedTuple):
+    """A figure and the ends of its bootstrap confidence interval (95 %)."""
+
+    value: float
+    low: float
+    high: float
+
+
+def kendall(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Kendall's tau-b of (N,) and (N,), which counts ties in neither's favour; 0 where one of them is constant."""
+    return _number(stats.kendalltau(scores, truth, method="asymptotic").statistic)
+
+
+def spearman(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Correlation of the ranks of (N,) and (N,), ties sharing their mean rank; 0 where one of them is constant."""
+    a, b = stats.rankdata(scores), stats.rankdata(truth)
+    return _number(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
+
+
+def _number(value: float) -> float:
+    return 0.0 if np.isnan(value) else float(value)
+
+
+def bootstrap(statistic: Statistic, n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Estimate:
+    """The statistic of all n networks, and the percentile interval over networks drawn with replacement.
+
+    A network drawn twice is a tie in both orders, which tau-b leaves out.
+    """
+    drawn = [statistic(rng.integers(n, size=n)) for _ in range(resamples)]
+    low, high = np.quantile(drawn, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return Estimate(statistic(np.arange(n)), float(low), float(high))
+
+
+def gt_tau(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Kendall's tau at every time: (T, N), (N,) -> (T,). GT-Tau of arXiv 2001.01431, section 3."""
+    return np.array([kendall(row, truth) for row in scores])
+
+
+def s_tau(scores: np.ndarray) -> float:
+    """Mean tau between all pairs of seeds: (S, N) -> number. S-Tau of arXiv 2001.01431, section 3."""
+    return float(np.mean([kendall(a, b) for a, b in combinations(scores, 2)]))
+
+
+def first(scores: np.ndarray, truth: np.ndarray, n: int) -> np.ndarray:
+    """Indices (n,) of the n networks with the highest scores; ties count against the scores."""
+    return np.lexsort((truth, -scores))[:n]
+
+
+def true_rank(scores: np.ndarray, truth: np.ndarray, n: int) -> int:
+    """The best true rank, from 1, among the n with the highest scores. TnR of arXiv 2001.01431, section 3."""
+    return int(1 + (truth > truth[first(scores, truth, n)].max()).sum())
+
+
+def regret(scores: np.ndarray, truth: np.ndarray, n: int) -> float:
+    """How far the truly best among the n with the highest scores stays behind the truly best of all."""
+    return float(truth.max() - truth[first(scores, truth, n)].max())
+
+
+def best(truth: np.ndarray, share: float) -> np.ndarray:
+    """Indices of the truly best networks: this share of them, and all that equal the last of these."""
+    return np.flatnonzero(truth >= np.sort(truth)[-max(1, round(share * len(truth)))])
+
+
+def rank_error(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(N,) in -1..1: the share of the networks by which the scores place a network too high."""
+    return (stats.rankdata(scores) - stats.rankdata(truth)) / len(truth)
+
+
+def operation_bias(error: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """What one operation in place of the average one adds to the rank error: (N,), how often (N, O) -> (O,).
+
+    By least squares over all networks; the counts of a network sum to its length, so only differences are defined, and
+    the smallest solution is the one around the average.
+    """
+    centred = counts - counts.mean(0)
+    return np.linalg.lstsq(centred, error - error.mean(), rcond=None)[0]
+
+
+def size_bias(error: np.ndarray, size: np.ndarray, parts: int = 4) -> np.ndarray:
+    """Mean rank error in equal parts of the networks, from the smallest to the largest: (N,), (N,) -> (parts,)."""
+    order = np.argsort(size, kind="stable")
+    return np.array([error[part].mean() for part in np.array_split(order, parts)])

@@ -1,0 +1,147 @@
+import csv
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from results import ranking
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+STEPS, TRUTH = DATA / "deeper_insights_64_supernet_last128steps.csv", DATA / "deeper_insights_64_truth.csv"
+
+
+def brute_force_tau_b(a, b) -> float:
+    """(concordant - discordant) / sqrt of the pairs untied in a times those untied in b (Kendall 1945)."""
+    x, y = (np.array([np.sign(v[i] - v[j]) for i, j in combinations(range(len(v)), 2)]) for v in (a, b))
+    return (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
+
+
+@pytest.mark.parametrize("values", [3, 8, 1000])
+def test_kendall_counts_pairs_and_ties_as_tau_b_does(values, rng):
+    a, b = rng.integers(values, size=(2, 60))
+    assert ranking.kendall(a, b) == pytest.approx(brute_force_tau_b(a, b))
+
+
+@pytest.mark.parametrize("correlation", [ranking.kendall, ranking.spearman])
+def test_planted_orders_have_the_correlation_they_were_given(correlation, rng):
+    truth = rng.permutation(200)
+    assert correlation(truth, truth) == pytest.approx(1)
+    assert correlation(-truth, truth) == pytest.approx(-1)
+    assert correlation(np.exp(truth / 50), truth) == pytest.approx(1)  # only the order counts
+    assert abs(correlation(rng.random(200), truth)) < 0.15
+    assert correlation(np.ones(200), truth) == 0
+
+
+def test_tau_of_planted_swaps_is_known():
+    truth = np.arange(20)
+    scores = truth.copy()
+    scores[[3, 4]] = scores[[4, 3]]  # one neighbouring pair of 190 turned round
+    assert ranking.kendall(scores, truth) == pytest.approx(1 - 2 / 190)
+
+
+def test_spearman_ignores_scale_and_shares_the_ranks_of_ties():
+    assert ranking.spearman(np.array([1, 1, 2]), np.array([1, 2, 3])) == pytest.approx(np.sqrt(3) / 2)
+
+
+def test_the_interval_covers_the_true_tau_about_as_often_as_it_says():
+    covered = 0
+    for seed in range(40):  # bivariate normal: tau = 2 / pi arcsin(rho)
+        rng = np.random.default_rng(seed)
+        a, b = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 80).T
+        estimate = ranking.bootstrap(lambda i, a=a, b=b: ranking.kendall(a[i], b[i]), 80, rng, 100)
+        assert estimate.low <= estimate.value <= estimate.high
+        covered += estimate.low <= 2 / np.pi * np.arcsin(0.7) <= estimate.high
+    assert 34 <= covered <= 40
+
+
+def test_the_interval_narrows_with_the_networks(rng):
+    widths = []
+    for n in (40, 640):
+        a, b = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n).T
+        estimate = ranking.bootstrap(lambda i, a=a, b=b: ranking.kendall(a[i], b[i]), n, rng, 200)
+        widths.append(estimate.high - estimate.low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_the_same_generator_gives_the_same_interval(rng):
+    a, b = rng.random((2, 30))
+    once, again = (
+        ranking.bootstrap(lambda i: ranking.kendall(a[i], b[i]), 30, np.random.default_rng(1), 50) for _ in range(2)
+    )
+    assert once == again
+
+
+def test_s_tau_is_the_mean_over_all_pairs_of_seeds():
+    up, down = np.arange(10), -np.arange(10)
+    assert ranking.s_tau(np.stack([up, up, up])) == pytest.approx(1)
+    assert ranking.s_tau(np.stack([up, up, down])) == pytest.approx((1 - 1 - 1) / 3)
+
+
+def test_true_rank_and_regret_of_a_planted_order():
+    truth = np.array([0.5, 0.9, 0.7, 0.8, 0.6])
+    scores = np.array([5, 1, 4, 3, 2])  # puts 0.5 first, then 0.7, 0.8, 0.6 and the best last
+    assert [ranking.true_rank(scores, truth, n) for n in (1, 2, 3, 4, 5)] == [5, 3, 2, 2, 1]
+    expected = [0.4, 0.2, 0.1, 0.1, 0]
+    assert [ranking.regret(scores, truth, n) for n in (1, 2, 3, 4, 5)] == pytest.approx(expected)
+
+
+def test_ties_count_against_the_scores():
+    truth = np.array([0.9, 0.1, 0.5])
+    assert ranking.true_rank(np.ones(3), truth, 1) == 3
+    assert ranking.true_rank(np.ones(3), truth[::-1], 1) == 3
+
+
+def test_the_best_share_takes_all_that_equal_its_last():
+    truth = np.array([1, 2, 3, 3, 3, 4, 0, 0, 0, 0])
+    assert ranking.best(truth, 0.1).tolist() == [5]
+    assert ranking.best(truth, 0.2).tolist() == [2, 3, 4, 5]
+    assert ranking.best(truth, 0.01).tolist() == [5]
+
+
+def test_rank_errors_sum_to_zero_and_say_who_is_placed_too_high():
+    truth = np.arange(10.0)
+    scores = truth.copy()
+    scores[0] = 99
+    error = ranking.rank_error(scores, truth)
+    assert error.sum() == pytest.approx(0)
+    assert error[0] == pytest.approx(0.9)
+    assert (error[1:] == -0.1).all()
+
+
+def test_a_planted_bias_towards_an_operation_is_found(rng):
+    operations = rng.integers(3, size=(2000, 8))
+    counts = np.stack([(operations == o).sum(1) for o in range(3)], axis=1)
+    quality = rng.normal(size=2000)
+    error = ranking.rank_error(quality + 0.3 * counts[:, 2], quality)
+    bias = ranking.operation_bias(error, counts)
+    assert bias.sum() == pytest.approx(0)
+    assert bias[2] > 0.03
+    assert bias[0] == pytest.approx(bias[1], abs=0.01)
+
+
+def test_operation_bias_recovers_a_linear_error_exactly(rng):
+    operations = rng.integers(3, size=(100, 5))
+    counts = np.stack([(operations == o).sum(1) for o in range(3)], axis=1)
+    assert ranking.operation_bias(counts @ [0.1, -0.3, 0.2], counts) == pytest.approx([0.1, -0.3, 0.2])
+
+
+def test_a_planted_bias_towards_large_networks_is_found(rng):
+    size, truth = rng.random(400), rng.random(400)
+    bias = ranking.size_bias(ranking.rank_error(truth + size, truth), size)
+    assert (np.diff(bias) > 0).all()
+    assert bias.mean() == pytest.approx(0)
+    assert np.abs(ranking.size_bias(ranking.rank_error(truth, truth), size)).max() == 0
+
+
+@pytest.mark.skipif(not (STEPS.exists() and TRUTH.exists()), reason=f"the study's tables are not there: {STEPS}")
+def test_the_figures_of_deeper_insights_are_reproduced():
+    """arXiv 2001.01431: 64 networks at the supernet's last 128 steps, against their stand-alone means."""
+    scores = np.loadtxt(STEPS, delimiter=",", skiprows=1)[:, 1:]
+    with TRUTH.open() as file:
+        truth = np.array([float(row["gt_mean"]) for row in csv.DictReader(file)])
+    taus = ranking.gt_tau(scores, truth)
+    assert [round(value, 3) for value in (taus.mean(), taus.min(), taus.max())] == [0.508, 0.131, 0.741]
+    assert round(ranking.kendall(scores.mean(0), truth), 3) == 0.658
+    ranks = [ranking.true_rank(row, truth, 1) for row in scores]
+    assert (round(np.mean(ranks), 1), min(ranks), max(ranks)) == (13.9, 1, 32)
