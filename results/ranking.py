@@ -5,7 +5,6 @@ alone; higher is better in both, and no two networks may be equal.
 Shapes: N networks, T times (epochs, steps), S seeds, R bootstrap resamples, O operations.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from scipy import stats
 FEWEST = 10  # networks: on fewer Kendall's tau means nothing
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-Statistic = Callable[[np.ndarray], float]  # of the networks with these indices (N,)
+ROWS = 500  # of a matrix of pairs that are in memory at a time
 
 
 class Estimate(NamedTuple):
@@ -41,14 +40,28 @@ def _number(value: float) -> float:
     return 0.0 if np.isnan(value) else float(value)
 
 
-def bootstrap(statistic: Statistic, n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> Estimate:
-    """The statistic of all n networks, and the percentile interval over networks drawn with replacement.
+def resample(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> np.ndarray:
+    """How often each of n networks is drawn when n are drawn with replacement: (R, n)."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
-    A network drawn twice is a tie in both orders, which tau-b leaves out.
-    """
-    drawn = [statistic(rng.integers(n, size=n)) for _ in range(resamples)]
-    low, high = np.quantile(drawn, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return Estimate(statistic(np.arange(n)), float(low), float(high))
+
+def kendall_resampled(scores: np.ndarray, truth: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """`kendall` of every resample (R, N), where a network drawn twice is a tie in both orders: (R,)."""
+    scores, truth = (stats.rankdata(order, "dense").astype(np.float32) for order in (scores, truth))
+    times = times.astype(np.float32)
+    sums = np.zeros((3, len(times)))  # over all pairs: concordant less discordant, untied in scores, untied in truth
+    for rows in np.array_split(np.arange(len(truth)), -(-len(truth) // ROWS)):
+        a, b = np.sign(scores[rows, None] - scores), np.sign(truth[rows, None] - truth)
+        for total, signs in zip(sums, (a * b, a * a, b * b), strict=True):
+            total += (times[:, rows] @ signs * times).sum(1, dtype=float)
+    untied = np.sqrt(sums[1] * sums[2])
+    return np.divide(sums[0], untied, out=np.zeros(len(times)), where=untied > 0)
+
+
+def estimate(value: float, resampled: np.ndarray) -> Estimate:
+    """The value with the percentile interval of its resamples (R,)."""
+    low, high = np.quantile(resampled, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return Estimate(float(value), float(low), float(high))
 
 
 def gt_tau(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import command, fit, model, run_folder
+from supernet import checkpoint, command, fit, model, run_folder
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
@@ -27,6 +27,7 @@ RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, sectio
     "digits": fit.Recipe(epochs=30, batch_size=64, lr=0.1, weight_decay=1e-3),
     "fairnas": fit.Recipe(epochs=150, batch_size=256, lr=0.045, weight_decay=4e-5),
 }
+WEIGHTS = "supernet.safetensors"
 PROBES = 8  # random paths whose mean accuracy is shown after every epoch
 
 
@@ -94,11 +95,25 @@ def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
     return load_space(config, data), data.to(target)
 
 
+def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supernet:
+    """The supernet with its first weights."""
+    net = model.build(space, torch.Generator().manual_seed(config.seed))
+    return quicken(net).to(device, memory_format=torch.channels_last)
+
+
+def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Supernet:
+    """The supernet with the weights of the checkpoint or snapshot at `path`. Nothing is trained."""
+    if not path.exists():
+        raise ValueError(f"there is no supernet {path}: python supernet/train.py --run {config.folder} trains one")
+    net = make_net(config, space, data.mean.device)
+    net.load_state_dict(fit.weights(checkpoint.load(path, "supernet")[0]))
+    return net
+
+
 def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, list[dict]]:
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
     device, recipe = data.mean.device, config.recipe()
-    net = model.build(space, torch.Generator().manual_seed(config.seed))
-    net = quicken(net).to(device, memory_format=torch.channels_last)
+    net = make_net(config, space, device)
     if config.shared_gradient == "mean" and config.fairness == "strict":
         net.average_shared_gradients(max(space.choices))
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
@@ -116,7 +131,7 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
 
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
-    path = config.folder / "supernet.safetensors"
+    path = config.folder / WEIGHTS
     keep = config.snapshots * matched
     return net, fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep)
 

@@ -44,32 +44,40 @@ def test_spearman_ignores_scale_and_shares_the_ranks_of_ties():
     assert ranking.spearman(np.array([1, 1, 2]), np.array([1, 2, 3])) == pytest.approx(np.sqrt(3) / 2)
 
 
+@pytest.mark.parametrize(("n", "values"), [(40, 5), (40, 1000), (1203, 1000)])
+def test_resampled_taus_equal_those_of_the_repeated_networks(n, values, rng):
+    a, b = rng.integers(values, size=(2, n))
+    times = ranking.resample(n, rng, 5)
+    assert (times.sum(1) == n).all()
+    drawn = [np.repeat(np.arange(n), row) for row in times]
+    expected = [ranking.kendall(a[i], b[i]) for i in drawn]
+    assert ranking.kendall_resampled(a, b, times) == pytest.approx(expected, abs=1e-6)
+
+
+def correlated(n, rng):
+    """Two normal orders whose tau is 2 / pi arcsin(0.7)."""
+    return rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n).T
+
+
+def interval(a, b, rng) -> ranking.Estimate:
+    resampled = ranking.kendall_resampled(a, b, ranking.resample(len(a), rng))
+    return ranking.estimate(ranking.kendall(a, b), resampled)
+
+
 def test_the_interval_covers_the_true_tau_about_as_often_as_it_says():
-    covered = 0
-    for seed in range(40):  # bivariate normal: tau = 2 / pi arcsin(rho)
-        rng = np.random.default_rng(seed)
-        a, b = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 80).T
-        estimate = ranking.bootstrap(lambda i, a=a, b=b: ranking.kendall(a[i], b[i]), 80, rng, 100)
-        assert estimate.low <= estimate.value <= estimate.high
-        covered += estimate.low <= 2 / np.pi * np.arcsin(0.7) <= estimate.high
-    assert 34 <= covered <= 40
+    rngs = [np.random.default_rng(seed) for seed in range(60)]
+    found = [interval(*correlated(80, rng), rng) for rng in rngs]
+    assert all(each.low <= each.value <= each.high for each in found)
+    assert 52 <= sum(each.low <= 2 / np.pi * np.arcsin(0.7) <= each.high for each in found) <= 60
 
 
 def test_the_interval_narrows_with_the_networks(rng):
-    widths = []
-    for n in (40, 640):
-        a, b = rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n).T
-        estimate = ranking.bootstrap(lambda i, a=a, b=b: ranking.kendall(a[i], b[i]), n, rng, 200)
-        widths.append(estimate.high - estimate.low)
-    assert widths[1] < widths[0] / 2
+    few, many = (interval(*correlated(n, rng), rng) for n in (40, 640))
+    assert many.high - many.low < (few.high - few.low) / 2
 
 
-def test_the_same_generator_gives_the_same_interval(rng):
-    a, b = rng.random((2, 30))
-    once, again = (
-        ranking.bootstrap(lambda i: ranking.kendall(a[i], b[i]), 30, np.random.default_rng(1), 50) for _ in range(2)
-    )
-    assert once == again
+def test_a_constant_order_has_no_tau():
+    assert (ranking.kendall_resampled(np.ones(20), np.arange(20), np.ones((3, 20))) == 0).all()
 
 
 def test_s_tau_is_the_mean_over_all_pairs_of_seeds():

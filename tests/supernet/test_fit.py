@@ -17,7 +17,7 @@ def net() -> nn.Module:
     )
 
 
-def run(model, digits, path, poison=None, recipe=RECIPE, seed=0, meta=META, evaluate=None):
+def run(model, digits, path, poison=None, recipe=RECIPE, seed=0, meta=META, evaluate=None, keep=0):
     """Trains; the loss of the step `poison` is no number."""
     evaluate = evaluate or (lambda net: fit.accuracy(net.eval(), *digits.score, digits.normalise).item())
 
@@ -26,7 +26,7 @@ def run(model, digits, path, poison=None, recipe=RECIPE, seed=0, meta=META, eval
         loss.backward()
         return loss.detach()
 
-    return fit.fit(model, backward, evaluate, digits, recipe, seed, path, meta, "test")
+    return fit.fit(model, backward, evaluate, digits, recipe, seed, path, meta, "test", keep)
 
 
 def equal(a: nn.Module, b: nn.Module) -> bool:
@@ -82,6 +82,29 @@ def test_a_finished_training_is_not_repeated(digits, tmp_path):
     before = (tmp_path / "net").stat().st_mtime_ns
     run(net(), digits, tmp_path / "net", poison=0)
     assert (tmp_path / "net").stat().st_mtime_ns == before
+
+
+def test_snapshots_are_the_weights_of_every_so_many_epochs_also_after_a_kill(digits, tmp_path):
+    states = []
+
+    def evaluate(net):
+        states.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+        if len(states) == 3:
+            raise KeyboardInterrupt
+        return 0.0
+
+    def train(path):
+        return run(net(), digits, path, evaluate=evaluate, keep=2)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "net.safetensors")
+    train(tmp_path / "net.safetensors")
+    del states[2]  # of the epoch that was interrupted
+    found = fit.snapshots(tmp_path / "net.safetensors")
+    assert list(found) == [2, 4]
+    for epoch, path in found.items():
+        kept = fit.weights(checkpoint.load(path, "test")[0])
+        assert all(torch.equal(kept[name], tensor) for name, tensor in states[epoch - 1].items())
 
 
 def test_a_checkpoint_of_other_settings_is_refused(digits, tmp_path):

@@ -1,0 +1,152 @@
+"""How far a run's supernet can be trusted: its order of networks against the true one.
+The truth is a published table, or trained here, network by network; called again it goes on where it was.
+
+    python results/rank.py RUN --table nas-bench-macro_cifar10.json
+    python results/rank.py RUN --networks 30 --epochs 20
+    python results/rank.py RUN --others RUN2 RUN3        of the same space, with other seeds
+Writes RUN/ranking.json.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from results import ranking, truth, verdict
+from results.train import RECIPES
+from search_spaces import SearchSpace
+from supernet import fit, run_folder, train
+from supernet.checkpoint import save_json
+from supernet.command import Run, Text, Whole, call
+from supernet.compute import Compute
+from supernet.train import WEIGHTS
+
+WITH_TABLE, TRAINED = 300, 30  # networks
+POOL = 20_000  # of a larger space only so many random networks are looked at to choose from
+RECALIBRATE = 500  # as in evo/search.py
+SEED = {"seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to compare with what."""
+
+    run: Run
+    """Run folder with a trained supernet."""
+    table: Text = None
+    """Take the truth from this published table. Default: train every network."""
+    networks: Whole = None
+    """How many, spread evenly over the space's multiply-adds. Default: 300 with a table, else 30."""
+    others: tuple[str, ...] = ()
+    """Further runs of the same space and images, of other seeds: how far do they agree?"""
+    recalibrate: Whole = None
+    """Training images that measure each network's BatchNorm statistics; 0: the running ones. Default: as the run."""
+    data_root: Text = None
+    """Where the images lie now, if they have moved."""
+    seed: int = 0
+    """Of the choice of networks, their weights and the intervals."""
+    training: fit.Training = field(default_factory=fit.Training)
+    compute: Compute = field(default_factory=Compute)
+
+    def __post_init__(self):
+        if self.networks is not None and self.networks < ranking.FEWEST:
+            raise ValueError(
+                f"Kendall's tau means nothing on fewer than {ranking.FEWEST} networks, got --networks {self.networks}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"--seed must not be negative, got {self.seed}")
+        if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
+            raise ValueError(f"--recalibrate must be 0 or at least 2, got {self.recalibrate}")
+
+
+def sample(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to n different networks, one drawn from each of n equal parts of the space by multiply-adds: (n, L)."""
+    if space.size <= POOL:
+        pool = space.canonical(np.stack(np.unravel_index(np.arange(space.size), space.choices), axis=1))
+    else:
+        pool = space.sample(rng, max(POOL, 10 * n))
+    pool = np.unique(pool, axis=0)
+    by_cost = pool[np.argsort(space.cost(pool)[:, 0], kind="stable")]
+    parts = np.array_split(np.arange(len(pool)), min(n, len(pool)))
+    return by_cost[[rng.choice(part) for part in parts]]
+
+
+class Supernet:
+    """A run's supernet, and what it says of networks."""
+
+    def __init__(self, config: Config):
+        self.folder = Path(config.run)
+        self.saved = run_folder.require(self.folder)
+        settings = self.saved["settings"].get("supernet", {})
+        if config.data_root is not None:
+            settings = {**settings, "data_root": config.data_root}
+        merged = run_folder.merge(train.Config(), {"supernet": settings})
+        self.config = replace(
+            merged, run=config.run, compute=replace(config.compute, precision=merged.compute.precision)
+        )
+        self.space, self.data = train.load_inputs(self.config)
+        if self.data.fingerprint() != self.saved["data"]:
+            raise ValueError(f"the images are not those that {self.folder} learned; give their place by --data-root")
+        own = self.saved["settings"].get("search", {}).get("recalibrate", RECALIBRATE)
+        self.recalibrate = own if config.recalibrate is None else config.recalibrate
+
+    def scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
+        """Accuracies (N,) of the encodings (N, L) with the weights at `path`."""
+        net = train.restore(self.config, self.space, self.data, path)
+        return train.make_oracle(self.config, net, self.data, self.recalibrate).accuracy(encodings)
+
+    def twin(self, folder: Path) -> Path:
+        """The weights of a run that differs from this one by its seed alone; ValueError names what else differs."""
+        saved = run_folder.require(folder)
+        parts = [(run["settings"].get("supernet", {}), run["space"], run["data"]) for run in (self.saved, saved)]
+        own, other = ({**settings, **space, **data} for settings, space, data in parts)
+        differ = sorted(k for k in own.keys() | other.keys() if k not in SEED and own.get(k) != other.get(k))
+        if differ:
+            raise ValueError(
+                f"{folder} differs from {self.folder} in {', '.join(differ)}: --others takes runs of other seeds alone"
+            )
+        return folder / WEIGHTS
+
+
+def true_accuracies(config: Config, net: Supernet) -> truth.Truth:
+    """From the table, or from training each network alone on the run's images."""
+    if config.table is not None:
+        return truth.from_table(config.table, net.space)
+    recipe = config.training.over(RECIPES.get(net.data.name, RECIPES[""]))
+    how = (recipe, config.seed, config.compute.context(net.data.mean.device))
+    return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
+
+
+def compare(config: Config, net: Supernet) -> dict:
+    """What ranking.json holds. What spoils an order is found before the truth is paid for."""
+    find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
+    rng = np.random.default_rng(config.seed)
+    encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
+    scores = net.scores(net.folder / WEIGHTS, encodings)
+    verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
+    seeds = np.stack([scores, *(net.scores(path, encodings) for path in twins)])
+    epochs = {epoch: net.scores(path, encodings) for epoch, path in fit.snapshots(net.folder / WEIGHTS).items()}
+    found = find(encodings)
+    figures = verdict.judge(net.space, encodings, scores, found, rng)
+    figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
+    figures["s_tau"] = ranking.s_tau(seeds) if twins else None
+    columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
+    columns = {name: column.tolist() for name, column in columns.items()}
+    about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
+    return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
+
+
+def main(config: Config) -> None:
+    net = Supernet(config)
+    content = compare(config, net)
+    path = net.folder / "ranking.json"
+    save_json(path, content)
+    source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
+    print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
+    verdict.show(content)
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    call(main, Config, __doc__)

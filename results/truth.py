@@ -1,0 +1,79 @@
+"""What networks reach when they are trained alone: from a published table, or trained here, from scratch.
+
+Shapes: N networks, L decisions.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from search_spaces import SearchSpace
+from search_spaces.blocks import initialise
+from supernet import fit
+from supernet.data import Data
+from supernet.memory import Context
+from supernet.table import TableOracle
+
+Truth = Callable[[np.ndarray], np.ndarray]  # encodings (N, L) -> accuracies (N,)
+
+
+def from_table(path: str, space: SearchSpace) -> Truth:
+    """The table at `path`; ValueError if it is not one of this space."""
+    oracle = TableOracle(path)
+    last = oracle.table.encodings.max(0)
+    if tuple(last + 1) != tuple(space.choices):
+        raise ValueError(
+            f"{path} does not match the run's space: it has {len(last)} decisions of up to {last.max() + 1} options, "
+            f"{space.name} has {len(space.choices)} of up to {max(space.choices)}; give the table of {space.name}, "
+            "or leave out --table to train the networks"
+        )
+    return oracle.accuracy
+
+
+def trained(
+    folder: Path, space: SearchSpace, data: Data, recipe: fit.Recipe, seed: int, context: Context, encodings: np.ndarray
+) -> np.ndarray:
+    """Test accuracy of every network (N, L) after this recipe: (N,). Checkpoints in `folder`: called again, it goes on.
+
+    A folder of its own for every recipe and seed, so that truths of different budgets never mix.
+    """
+    key = hashlib.blake2b(json.dumps([vars(recipe), seed]).encode(), digest_size=4).hexdigest()
+    accuracies = []
+    for i, encoding in enumerate(encodings.tolist()):
+        path, title = folder / key / f"{space.code(encoding)}.safetensors", f"network {i + 1} of {len(encodings)}"
+        accuracies.append(alone(path, title, encoding, space, data, recipe, seed, context))
+    return np.array(accuracies)
+
+
+def alone(
+    path: Path,
+    title: str,
+    encoding: Sequence[int],
+    space: SearchSpace,
+    data: Data,
+    recipe: fit.Recipe,
+    seed: int,
+    context: Context,
+) -> float:
+    """Test accuracy of one network trained from scratch."""
+    net = space.build(encoding)
+    initialise(net, torch.Generator().manual_seed(seed))
+    net = net.to(data.mean.device, memory_format=torch.channels_last)
+    meta = {"kind": "stand-alone", "space": space.spec, "encoding": encoding, "seed": seed, "recipe": vars(recipe)}
+
+    def backward(images, labels, step):
+        with context():
+            loss = recipe.loss(net(images), labels)
+        loss.backward()
+        return loss.detach()
+
+    def evaluate(net, images=data.score):
+        with context():
+            return fit.accuracy(net.eval(), *images, data.normalise).item()
+
+    fit.fit(net, backward, evaluate, data, recipe, seed, path, meta, title)
+    return evaluate(net, data.test)

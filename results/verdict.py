@@ -1,0 +1,162 @@
+"""How far a supernet's order can be trusted: its figures against the truth and against what costs alone would say.
+
+Shapes: N networks, O operations. Figures are plain numbers, so that they go to ranking.json as they are.
+"""
+
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from evo.objectives import NOUNS
+from results import ranking
+from results.ranking import Estimate
+from search_spaces import SearchSpace
+
+INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
+FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
+ADVICE = 10  # of them are advised
+
+
+def check(scores: np.ndarray, classes: int, images: int) -> None:
+    """ValueError if scores (N,) on so many images of so many classes are no order to speak of."""
+    if len(scores) < ranking.FEWEST:
+        raise ValueError(f"{len(scores)} networks: Kendall's tau means nothing on fewer than {ranking.FEWEST}")
+    chance = 1 / classes
+    if scores.mean() < chance + 3 * np.sqrt(chance * (1 - chance) / images):
+        raise ValueError(
+            f"the supernet's mean accuracy, {scores.mean():.3f}, is chance ({chance:.3f}): it has not learned, and its "
+            "order means nothing; train one for more --epochs in another --run"
+        )
+    if not np.ptp(scores):
+        raise ValueError(f"all {len(scores)} networks score {scores[0]:.3f}: there is no order; raise --score-images")
+
+
+def operations(space: SearchSpace, encodings: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The operations' names, and how often each network has them: (N, O). What all have equally often is left out."""
+    found = [Counter(re.findall(r"[A-Za-z]\w*", space.describe(encoding))) for encoding in encodings]
+    names = sorted(set().union(*found))
+    counts = np.array([[count[name] for name in names] for count in found])
+    varied = np.ptp(counts, axis=0) > 0
+    return [name for name, keep in zip(names, varied, strict=True) if keep], counts[:, varied]
+
+
+def judge(
+    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+) -> dict:
+    """All figures of scores (N,) against the truth (N,). ValueError if the truth is constant."""
+    if not np.ptp(truth):
+        raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
+    cost = space.cost(encodings).T
+    orders = {"supernet": scores, **dict(zip(NOUNS, cost, strict=True))}
+    error = ranking.rank_error(scores, truth)
+    names, counts = operations(space, encodings)
+    return {
+        "networks": len(truth),
+        **taus(orders, truth, rng),
+        "spearman": {name: ranking.spearman(order, truth) for name, order in orders.items()},
+        "inside": {f"{share:g}": inside(orders, truth, share, rng) for share in INSIDE},
+        "first": {
+            str(n): {"true_rank": ranking.true_rank(scores, truth, n), "regret": ranking.regret(scores, truth, n)}
+            for n in FIRST
+            if n < len(truth)
+        },
+        "operations": dict(zip(names, ranking.operation_bias(error, counts).tolist(), strict=True)),
+        "size": ranking.size_bias(error, cost[0]).tolist(),
+    }
+
+
+def taus(orders: dict[str, np.ndarray], truth: np.ndarray, rng: np.random.Generator) -> dict:
+    """Tau of every order, and how far the supernet's is ahead of the others', on the same resamples."""
+    times = ranking.resample(len(truth), rng)
+    value = {name: ranking.kendall(order, truth) for name, order in orders.items()}
+    resampled = {name: ranking.kendall_resampled(order, truth, times) for name, order in orders.items()}
+    ahead = {
+        name: ranking.estimate(value["supernet"] - value[name], resampled["supernet"] - resampled[name])
+        for name in orders
+        if name != "supernet"
+    }
+    return {"tau": {name: ranking.estimate(value[name], resampled[name]) for name in orders}, "ahead": ahead}
+
+
+def inside(orders: dict[str, np.ndarray], truth: np.ndarray, share: float, rng: np.random.Generator) -> dict:
+    """`taus` among this share of the truly best; they are None if these are too few."""
+    chosen = ranking.best(truth, share)
+    if len(chosen) < ranking.FEWEST or not np.ptp(truth[chosen]):
+        return {"networks": len(chosen), "tau": None}
+    return {"networks": len(chosen), **taus({k: order[chosen] for k, order in orders.items()}, truth[chosen], rng)}
+
+
+def sentence(figures: dict) -> str:
+    """What a person should do."""
+    tau = {name: Estimate(*values).value for name, values in figures["tau"].items()}
+    rival = max(NOUNS, key=tau.get)
+    against = f"(tau {tau['supernet']:.2f} against {tau[rival]:.2f})"
+    ahead, noun = Estimate(*figures["ahead"][rival]), NOUNS[rival]
+    if ahead.high < 0:
+        return f"Do not search with this supernet: {noun} alone order the networks better {against}; train it longer."
+    if ahead.low <= 0:
+        return (
+            f"Do not rely on this supernet yet: on {figures['networks']} networks its order cannot be told from that "
+            f"of {noun} {against}; train it longer, or compare more --networks."
+        )
+    top = figures["inside"][f"{INSIDE[-1]:g}"]["tau"]
+    blind = top is not None and Estimate(*top["supernet"]).low <= 0
+    among = ", but among the best tenth it cannot be told from chance" if blind else ""
+    n = str(ADVICE) if str(ADVICE) in figures["first"] else max(figures["first"], key=int)
+    return (
+        f"Search with this supernet: its order is better than that of {noun} {against}{among}; train its first {n} "
+        f"alone and keep the best, which here gives up {100 * figures['first'][n]['regret']:.2f} points of accuracy."
+    )
+
+
+def show(figures: dict) -> None:
+    """Prints the figures as tables that fit 80 columns, and the sentence."""
+    orders = ("supernet", *NOUNS)
+    rows = [[f"all {figures['networks']}", *(_estimate(figures["tau"][name]) for name in orders)]]
+    for share, found in figures["inside"].items():
+        values = (_estimate(found["tau"][name]) if found["tau"] else "too few" for name in orders)
+        rows.append([f"best {100 * float(share):.0f} % ({found['networks']})", *values])
+    rows.append(["Spearman, all", *(f"{figures['spearman'][name]:.3f}" for name in orders)])
+    _table("Kendall's tau with the truth (95 % confidence)", ["", "supernet", *NOUNS.values()], rows)
+    first = figures["first"]
+    rows = [["best true rank", *(str(first[n]["true_rank"]) for n in first)]]
+    rows.append(["points of accuracy given up", *(f"{100 * first[n]['regret']:.2f}" for n in first)])
+    _table("The first networks of the supernet's order", ["", *(f"first {n}" for n in first)], rows)
+    rows = [["by multiply-adds", *map(_percent, figures["size"])]]
+    _table("Placed too high or too low, in % of all ranks", ["", "smallest quarter", "2nd", "3rd", "largest"], rows)
+    bias = sorted(figures["operations"].items(), key=lambda pair: -pair[1])
+    _table("The same for one more of an operation", ["", "% of ranks"], [[name, _percent(x)] for name, x in bias])
+    taus = "  ".join(f"{epoch}: {tau:.3f}" for epoch, tau in figures["gt_tau"].items())
+    _say(f"Tau per epoch  {taus or 'not known: supernet/train.py --snapshots 1 keeps the weights of every epoch'}")
+    if figures["s_tau"] is not None:
+        print(f"Tau between seeds  {figures['s_tau']:.3f}")
+    print()
+    _say(figures["sentence"])
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, 80))
+
+
+def _estimate(values: Sequence[float]) -> str:
+    return "{:.3f} ({:.2f}..{:.2f})".format(*values)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    print(title)
+    Console(width=max(80, Console().width)).print(table)
+    print()

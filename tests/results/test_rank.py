@@ -1,0 +1,206 @@
+import json
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import search_spaces
+from results import rank, ranking, truth, verdict
+from supernet import fit, train
+
+QUICK = ("--networks", "10", "--recalibrate", "100", "--epochs", "1", "--batch-size", "512", "--threads", "1")
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory, digits):
+    """A supernet that has learned something, and one snapshot of it."""
+    folder = tmp_path_factory.mktemp("runs") / "learned"
+    flags = ("--run", str(folder), "--fairness", "uniform", "--epochs", "1", "--batch-size", "24", "--snapshots", "1")
+    train.main(train.command.parse(train.Config, flags, ""))
+    return folder
+
+
+@pytest.fixture
+def run(learned, tmp_path):
+    return shutil.copytree(learned, tmp_path / "run")
+
+
+@pytest.fixture
+def table(tmp_path):
+    """table(encodings, accuracies) -> path of a table in NAS-Bench-Macro's format."""
+
+    def write(encodings, accuracies):
+        nets = {
+            "".join(map(str, e)): {"mean_acc": 100 * float(a), "flops": 1, "params": 1}
+            for e, a in zip(encodings, accuracies, strict=True)
+        }
+        path = tmp_path / "table.json"
+        path.write_text(json.dumps(nets))
+        return path
+
+    return write
+
+
+def read(run) -> dict:
+    return json.loads((run / "ranking.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["digits", "fairnas"])
+def test_sampled_networks_are_canonical_all_different_and_spread_over_the_cost(name):
+    space = search_spaces.load(name)
+    found = rank.sample(space, 100, np.random.default_rng(0))
+    assert len(np.unique(found, axis=0)) == 100
+    assert (space.canonical(found) == found).all()
+    madds, everyone = space.cost(found)[:, 0], space.cost(space.sample(np.random.default_rng(1), 5000))[:, 0]
+    assert (np.diff(madds) >= 0).all()
+    share = np.mean(everyone[:, None] <= madds[9::10], axis=0)  # of all networks up to every tenth one
+    assert share == pytest.approx(np.arange(1, 11) / 10, abs=0.03)
+
+
+def test_a_whole_space_is_every_distinct_network_once():
+    space = search_spaces.load("nas_bench_macro")
+    assert len(rank.sample(space, 10_000, np.random.default_rng(0))) == 3969
+
+
+def test_networks_are_trained_once_and_called_again_it_says_the_same(script, run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    outcome = script(rank, "run", *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert max(map(len, outcome.out.splitlines())) <= 80
+    content = read(run)
+    assert content["networks"] == len(content["truth"]) == 10
+    assert content["gt_tau"] == {"6": pytest.approx(content["tau"]["supernet"][0])}
+    weights = {path: path.stat().st_mtime_ns for path in run.glob("ranking/*/*.safetensors")}
+    assert len(weights) == 10
+    assert script(rank, "run", *QUICK).out == outcome.out
+    assert all(path.stat().st_mtime_ns == before for path, before in weights.items())
+
+
+def test_every_budget_has_a_truth_of_its_own(tmp_path, digits):
+    space, recipe = search_spaces.load("digits"), fit.Recipe(epochs=1, batch_size=512, lr=0.1, weight_decay=0.0)
+    for each in (recipe, recipe, replace(recipe, lr=0.2)):
+        (accuracy,) = truth.trained(tmp_path, space, digits, each, 0, nullcontext, np.zeros((1, 6), dtype=int))
+        assert 0 <= accuracy <= 1
+    assert len(list(tmp_path.glob("*/000000.safetensors"))) == 2
+
+
+def planted(run, table, quality: float) -> tuple:
+    """Flags for networks whose truth is what the supernet says of them, or the opposite."""
+    net = rank.Supernet(rank.Config(run=str(run), recalibrate=100))
+    encodings = rank.sample(net.space, 20, np.random.default_rng(0))
+    path = table(encodings, 0.5 + quality * net.scores(run / "supernet.safetensors", encodings))
+    return "--networks", "20", "--recalibrate", "100", "--table", path
+
+
+def test_a_table_that_agrees_with_the_supernet_makes_it_trusted(script, run, table):
+    outcome = script(rank, run, *planted(run, table, 0.1))
+    assert outcome.code == 0, outcome.err
+    assert read(run)["tau"]["supernet"] == pytest.approx([1, 1, 1])
+    assert read(run)["first"]["1"]["regret"] == 0
+    assert "Search with this supernet" in outcome.out
+
+
+def test_a_table_that_contradicts_it_makes_it_distrusted(script, run, table):
+    outcome = script(rank, run, *planted(run, table, -0.1))
+    assert read(run)["tau"]["supernet"][0] == pytest.approx(-1)
+    assert "Do not search with this supernet" in outcome.out
+
+
+def test_seeds_are_compared_and_other_kinds_of_runs_are_refused(script, run, table, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    settings = json.loads((other / "settings.json").read_text())
+    settings["settings"]["supernet"]["seed"] = 1
+    (other / "settings.json").write_text(json.dumps(settings))
+    assert script(rank, run, *planted(run, table, 0.1), "--others", other).code == 0
+    assert read(run)["s_tau"] == pytest.approx(1)  # the same weights
+    settings["settings"]["supernet"]["fairness"] = "strict"
+    (other / "settings.json").write_text(json.dumps(settings))
+    outcome = script(rank, run, *QUICK, "--others", other)
+    assert outcome.code == 2
+    assert "in fairness: --others takes runs of other seeds alone" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--networks", "9"], "Kendall's tau means nothing on fewer than 10 networks"),
+        (["--table", "none.json"], "there is no table none.json"),
+        (["--others", "nowhere"], "is no run folder"),
+        (["--recalibrate", "1"], "--recalibrate must be 0 or at least 2"),
+        (["--epochs", "0"], "--epochs >= 1"),
+        (["--seed", "-1"], "--seed must not be negative"),
+    ],
+)
+def test_wrong_flags(script, run, flags, message):
+    outcome = script(rank, run, *flags)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not (run / "ranking").exists()
+
+
+def test_a_table_of_another_space_is_refused(script, run, table):
+    outcome = script(rank, run, "--table", table([[2] * 8, [1] * 8], [0.5, 0.6]))
+    assert outcome.code == 2
+    assert (
+        "does not match the run's space: it has 8 decisions of up to 3 options, digits has 6 of up to 6" in outcome.err
+    )
+
+
+def test_a_supernet_that_has_not_learned_is_said_and_not_ranked(script, tmp_path):
+    run = tmp_path / "run"
+    script(train, "--run", run, "--epochs", "1", "--train-images", "64", "--threads", "1")
+    outcome = script(rank, run, *QUICK)
+    assert outcome.code == 2
+    assert "is chance (0.100): it has not learned" in outcome.err
+    assert not (run / "ranking.json").exists()
+    (run / "supernet.safetensors").unlink()
+    assert f"python supernet/train.py --run {run} trains one" in script(rank, run, *QUICK).err
+
+
+def test_scores_without_an_order_are_refused():
+    with pytest.raises(ValueError, match=r"all 20 networks score 0\.500: there is no order"):
+        verdict.check(np.full(20, 0.5), 10, 1000)
+    with pytest.raises(ValueError, match="fewer than 10"):
+        verdict.check(np.linspace(0.5, 0.6, 9), 10, 1000)
+    space = search_spaces.load("digits")
+    encodings = rank.sample(space, 20, np.random.default_rng(0))
+    with pytest.raises(ValueError, match="no true order"):
+        verdict.judge(space, encodings, np.arange(20), np.ones(20), np.random.default_rng(0))
+
+
+def figures(quality: float, seed: int = 0) -> dict:
+    """Of planted scores: so much of the truth, the rest noise."""
+    space, rng = search_spaces.load("digits"), np.random.default_rng(seed)
+    encodings = rank.sample(space, 200, rng)
+    madds = space.cost(encodings)[:, 0]
+    reached = madds / madds.std() + rng.normal(size=200)  # cost alone tells half
+    return verdict.judge(space, encodings, quality * reached + (1 - quality) * rng.normal(size=200), reached, rng)
+
+
+@pytest.mark.parametrize(
+    ("quality", "advice"),
+    [
+        (0.9, "Search with this supernet"),
+        (0.4, "Do not rely on this supernet yet"),
+        (0.0, "multiply-adds alone order"),
+    ],
+)
+def test_the_sentence_follows_the_planted_quality(quality, advice, capsys):
+    found = figures(quality)
+    assert advice in verdict.sentence(found)
+    verdict.show({**found, "gt_tau": {}, "s_tau": None, "sentence": verdict.sentence(found)})
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "--snapshots 1" in out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in out
+
+
+def test_the_lead_over_cost_is_the_difference_of_the_taus():
+    found = figures(0.9)
+    tau, ahead = found["tau"], found["ahead"]["madds"]
+    assert ahead.value == pytest.approx(tau["supernet"].value - tau["madds"].value)
+    assert ahead.low > 0
+    assert isinstance(ahead, ranking.Estimate)
