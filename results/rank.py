@@ -16,8 +16,7 @@ import numpy as np
 from results import ranking, truth, verdict
 from results.train import RECIPES
 from search_spaces import SearchSpace
-from supernet import fit, run_folder, train
-from supernet.checkpoint import save_json
+from supernet import checkpoint, fit, run_folder, train
 from supernet.command import Run, Text, Whole, call
 from supernet.compute import Compute
 from supernet.train import WEIGHTS
@@ -91,6 +90,14 @@ class Supernet:
         own = self.saved["settings"].get("search", {}).get("recalibrate", RECALIBRATE)
         self.recalibrate = own if config.recalibrate is None else config.recalibrate
 
+    def epochs(self) -> dict[int, Path]:
+        """The weights after every epoch that was kept, the last one's included."""
+        last = self.folder / WEIGHTS
+        if not last.exists():
+            raise ValueError(f"{last} is missing: python supernet/train.py --run {self.folder} trains a supernet")
+        _, meta = checkpoint.load(last, "supernet")
+        return {**fit.snapshots(last), len(meta["history"]): last}
+
     def scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`."""
         net = train.restore(self.config, self.space, self.data, path)
@@ -123,10 +130,11 @@ def compare(config: Config, net: Supernet) -> dict:
     find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
     rng = np.random.default_rng(config.seed)
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
-    scores = net.scores(net.folder / WEIGHTS, encodings)
+    *early, last = net.epochs().items()
+    scores = net.scores(last[1], encodings)
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(net.scores(path, encodings) for path in twins)])
-    epochs = {epoch: net.scores(path, encodings) for epoch, path in fit.snapshots(net.folder / WEIGHTS).items()}
+    epochs = {epoch: net.scores(path, encodings) for epoch, path in early} | {last[0]: scores}
     found = find(encodings)
     figures = verdict.judge(net.space, encodings, scores, found, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
@@ -141,7 +149,7 @@ def main(config: Config) -> None:
     net = Supernet(config)
     content = compare(config, net)
     path = net.folder / "ranking.json"
-    save_json(path, content)
+    checkpoint.save_json(path, content)
     source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)

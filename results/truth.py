@@ -24,14 +24,17 @@ Truth = Callable[[np.ndarray], np.ndarray]  # encodings (N, L) -> accuracies (N,
 def from_table(path: str, space: SearchSpace) -> Truth:
     """The table at `path`; ValueError if it is not one of this space."""
     oracle = TableOracle(path)
-    last = oracle.table.encodings.max(0)
-    if tuple(last + 1) != tuple(space.choices):
+    choices = (oracle.table.encodings.max(0) + 1).tolist()
+    if choices != list(space.choices):
         raise ValueError(
-            f"{path} does not match the run's space: it has {len(last)} decisions of up to {last.max() + 1} options, "
-            f"{space.name} has {len(space.choices)} of up to {max(space.choices)}; give the table of {space.name}, "
-            "or leave out --table to train the networks"
+            f"{path} does not match the run's space: its decisions have {_show(choices)} options, those of "
+            f"{space.name} {_show(space.choices)}; give the table of {space.name}, or leave out --table"
         )
     return oracle.accuracy
+
+
+def _show(choices: Sequence[int]) -> str:
+    return ", ".join(map(str, choices))
 
 
 def trained(

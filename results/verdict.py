@@ -12,11 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evo.objectives import NOUNS
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
 
+BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
@@ -52,7 +52,7 @@ def judge(
     if not np.ptp(truth):
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
-    orders = {"supernet": scores, **dict(zip(NOUNS, cost, strict=True))}
+    orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True))}
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
@@ -94,9 +94,9 @@ def inside(orders: dict[str, np.ndarray], truth: np.ndarray, share: float, rng: 
 def sentence(figures: dict) -> str:
     """What a person should do."""
     tau = {name: Estimate(*values).value for name, values in figures["tau"].items()}
-    rival = max(NOUNS, key=tau.get)
+    rival = max(BASELINES, key=tau.get)
     against = f"(tau {tau['supernet']:.2f} against {tau[rival]:.2f})"
-    ahead, noun = Estimate(*figures["ahead"][rival]), NOUNS[rival]
+    ahead, noun = Estimate(*figures["ahead"][rival]), BASELINES[rival]
     if ahead.high < 0:
         return f"Do not search with this supernet: {noun} alone order the networks better {against}; train it longer."
     if ahead.low <= 0:
@@ -116,13 +116,13 @@ def sentence(figures: dict) -> str:
 
 def show(figures: dict) -> None:
     """Prints the figures as tables that fit 80 columns, and the sentence."""
-    orders = ("supernet", *NOUNS)
+    orders = ("supernet", *BASELINES)
     rows = [[f"all {figures['networks']}", *(_estimate(figures["tau"][name]) for name in orders)]]
     for share, found in figures["inside"].items():
         values = (_estimate(found["tau"][name]) if found["tau"] else "too few" for name in orders)
         rows.append([f"best {100 * float(share):.0f} % ({found['networks']})", *values])
     rows.append(["Spearman, all", *(f"{figures['spearman'][name]:.3f}" for name in orders)])
-    _table("Kendall's tau with the truth (95 % confidence)", ["", "supernet", *NOUNS.values()], rows)
+    _table("Kendall's tau with the truth (95 % confidence)", ["", "supernet", *BASELINES.values()], rows)
     first = figures["first"]
     rows = [["best true rank", *(str(first[n]["true_rank"]) for n in first)]]
     rows.append(["points of accuracy given up", *(f"{100 * first[n]['regret']:.2f}" for n in first)])
@@ -132,7 +132,8 @@ def show(figures: dict) -> None:
     bias = sorted(figures["operations"].items(), key=lambda pair: -pair[1])
     _table("The same for one more of an operation", ["", "% of ranks"], [[name, _percent(x)] for name, x in bias])
     taus = "  ".join(f"{epoch}: {tau:.3f}" for epoch, tau in figures["gt_tau"].items())
-    _say(f"Tau per epoch  {taus or 'not known: supernet/train.py --snapshots 1 keeps the weights of every epoch'}")
+    earlier = "" if len(figures["gt_tau"]) > 1 else "  (earlier ones: supernet/train.py --snapshots 1 keeps them)"
+    _say(f"Tau per epoch  {taus}{earlier}")
     if figures["s_tau"] is not None:
         print(f"Tau between seeds  {figures['s_tau']:.3f}")
     print()

@@ -103,8 +103,6 @@ def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supern
 
 def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Supernet:
     """The supernet with the weights of the checkpoint or snapshot at `path`. Nothing is trained."""
-    if not path.exists():
-        raise ValueError(f"there is no supernet {path}: python supernet/train.py --run {config.folder} trains one")
     net = make_net(config, space, data.mean.device)
     net.load_state_dict(fit.weights(checkpoint.load(path, "supernet")[0]))
     return net
