@@ -3,7 +3,8 @@
 Everything known of an architecture is one row of MEASURES. Shapes: N architectures, M objectives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,16 @@ def minimised(rows: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
     """Rows of MEASURES (N, 3) -> (N, M), the smaller the better."""
     signs = [1.0 if o.direction == "min" else -1.0 for o in objectives]
     return rows[:, [MEASURES.index(o.name) for o in objectives]] * signs
+
+
+def cheap(space: SearchSpace, objectives: Sequence[Objective]) -> dict[int, Callable[[np.ndarray], np.ndarray]]:
+    """The objectives that need no evaluation: their column -> encodings (N, L) to minimised values (N,)."""
+
+    def cost(encodings, objective):
+        sign = 1.0 if objective.direction == "min" else -1.0
+        return sign * space.cost(encodings)[:, COLUMNS.index(objective.name)]
+
+    return {m: partial(cost, objective=o) for m, o in enumerate(objectives) if o.name in COLUMNS}
 
 
 def violation(rows: np.ndarray, limits: Sequence[Limit]) -> np.ndarray:

@@ -69,9 +69,9 @@ class Config:
 
 def make_engine(config: Config, space: SearchSpace) -> NSGA2:
     """The engine, after a look whether anything can meet the limits; ValueError if not."""
-    limits = config.limits()
+    objectives, limits = goals.parse_objectives(config.objectives), config.limits()
     free = partial(goals.cost_violation, space, limits=limits) if limits else None
-    engine = NSGA2(space.choices, config.population, space.canonical, free)
+    engine = NSGA2(space.choices, config.population, space.canonical, free, goals.cheap(space, objectives))
     goals.check_limits(space, limits)
     if free is not None:
         nearest = engine.within_limits(generation_rng(config.supernet.seed, 0), config.population)
@@ -90,7 +90,8 @@ def evolve(config: Config, space: SearchSpace, oracle: SupernetOracle, engine: N
     tracker = front.Tracker(space, objectives, limits)
 
     def tell(found: Generation) -> None:
-        engine.tell(found.encodings, goals.minimised(found.rows, objectives), goals.violation(found.rows, limits))
+        values, missed = goals.minimised(found.rows, objectives), goals.violation(found.rows, limits)
+        engine.tell(found.encodings, values, missed, found.proposers)
         tracker.add(found.rows)
 
     generation = 0
@@ -100,16 +101,16 @@ def evolve(config: Config, space: SearchSpace, oracle: SupernetOracle, engine: N
     with Progress("search", config.evaluations, len(archive)) as progress:
         while len(archive) < config.evaluations:
             start, left = time.monotonic(), config.evaluations - len(archive)
-            asked = engine.ask(generation_rng(config.supernet.seed, generation), min(config.population, left))
-            if not len(asked):
+            asked = engine.ask(generation_rng(config.supernet.seed, generation), engine.generation(left))
+            if not len(asked.encodings):
                 print(f"the space has no more architectures: ended after {len(archive)} evaluations")
                 break
-            rows = np.column_stack([oracle.accuracy(asked), space.cost(asked)])
-            found = Generation(asked, rows, ["random" if generation == 0 else "evolution"] * len(asked))
+            rows = np.column_stack([oracle.accuracy(asked.encodings), space.cost(asked.encodings)])
+            found = Generation(asked.encodings, rows, asked.proposers)
             tell(found)
             archive.record(generation, found, tracker.hypervolume(), time.monotonic() - start)
             generation += 1
-            progress.advance(len(asked), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
+            progress.advance(len(rows), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
 
 
 def finish(config: Config, space: SearchSpace, archive: Archive) -> None:

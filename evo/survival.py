@@ -12,12 +12,23 @@ def dominates(objectives: np.ndarray, violation: np.ndarray | None = None) -> np
     With `violation` (N,) >= 0, constraint domination: whoever violates less dominates, and objectives
     decide only between feasible individuals (violation 0).
     """
-    i, j = objectives[:, None, :], objectives[None, :, :]
-    better = (i <= j).all(-1) & (i < j).any(-1)
+    return dominated_by(objectives, violation, objectives, violation).T
+
+
+def dominated_by(
+    objectives: np.ndarray, violation: np.ndarray | None, others: np.ndarray, others_violation: np.ndarray | None
+) -> np.ndarray:
+    """(N, M), (N,), (O, M), (O,) -> (N, O) bool: [i, j] says that the other j dominates i. As `dominates`."""
+    equal = np.ones((len(objectives), len(others)), dtype=bool)
+    no_worse = equal.copy()
+    for ours, theirs in zip(objectives.T, others.T, strict=True):
+        no_worse &= theirs <= ours[:, None]
+        equal &= theirs == ours[:, None]
+    better = no_worse & ~equal
     if violation is None:
         return better
-    feasible = violation == 0
-    return (better & feasible[:, None] & feasible) | (violation[:, None] < violation)
+    feasible = (violation == 0)[:, None] & (others_violation == 0)
+    return (better & feasible) | (others_violation < violation[:, None])
 
 
 def ranks(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:

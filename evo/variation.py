@@ -22,3 +22,14 @@ def mutate(rng: np.random.Generator, choices: Sequence[int], encodings: np.ndarr
     options = np.asarray(choices)
     step = 1 + (rng.random(encodings.shape) * (options - 1)).astype(np.int64)
     return np.where(rng.random(encodings.shape) < rate, (encodings + step) % options, encodings)
+
+
+def step(rng: np.random.Generator, choices: Sequence[int], encodings: np.ndarray) -> np.ndarray:
+    """One decision of each, of those that have options, takes another option: (n, L) -> (n, L)."""
+    options, rows = np.asarray(choices), np.arange(len(encodings))
+    free = np.flatnonzero(options > 1)
+    stepped = encodings.copy()
+    if len(free):
+        at = rng.choice(free, size=len(encodings))
+        stepped[rows, at] = (encodings[rows, at] + rng.integers(1, options[at])) % options[at]
+    return stepped

@@ -79,7 +79,7 @@ def test_equal_networks_count_once():
     engine = NSGA2((3, 3, 3), 10, canonical)
     asked = []
     for generation in range(5):
-        batch = engine.ask(np.random.default_rng(generation))
+        batch, _ = engine.ask(np.random.default_rng(generation))
         asked += [tuple(row) for row in batch]
         if len(batch):
             engine.tell(batch, leading_ones_trailing_zeros(batch))
@@ -92,7 +92,7 @@ def test_free_limits_are_kept_by_every_candidate():
     engine = NSGA2((10,) * 10, 20, free_violation=lambda encodings: np.maximum(0.0, encodings.sum(1) - 6.0))
     seen = set()
     for generation in range(8):
-        batch = engine.ask(np.random.default_rng(generation))
+        batch, _ = engine.ask(np.random.default_rng(generation), 20)
         assert len(batch) == 20
         assert (batch.sum(1) <= 6).all()
         seen |= {tuple(row) for row in batch}
@@ -102,4 +102,4 @@ def test_free_limits_are_kept_by_every_candidate():
 
 def test_limits_that_nobody_meets_end_the_search_at_once():
     engine = NSGA2((3,) * 30, 20, free_violation=lambda encodings: np.ones(len(encodings)))
-    assert len(engine.ask(np.random.default_rng(0))) == 0
+    assert len(engine.ask(np.random.default_rng(0)).encodings) == 0
