@@ -21,7 +21,7 @@ from evo.reinforce import Controller, Regulator, Roulette
 ROUNDS = 50  # of children without enough new ones, before the engine looks elsewhere
 ENUMERABLE = 100_000  # encodings that are listed one by one when chance no longer finds new ones
 FIRST, FEWEST, SHARE = 20, 10, 0.1  # evaluations of the first generation, of any other, of what is told before it
-RAYS = 128  # directions in which gains are measured
+RAYS = 64  # directions in which gains are measured
 
 
 class Asked(NamedTuple):
@@ -103,16 +103,17 @@ class NSGA2:
         encodings, objectives = np.ascontiguousarray(encodings, dtype=np.int64), _finite(encodings, objectives)
         violation = np.zeros(len(encodings)) if violation is None else violation
         self.seen.update(keys(encodings))
-        if proposers is not None and len(self.encodings):
-            self._reward(encodings, objectives, violation, np.array(proposers))
         told = len(self.encodings)
+        new = np.arange(told, told + len(encodings))
         self.encodings = np.concatenate([self.encodings, encodings])
         self.objectives = np.concatenate([self.objectives, objectives]) if told else objectives
         self.violation = np.concatenate([self.violation, violation])
-        new = np.arange(told, len(self.encodings))
-        self._update_front(new)
         pool = np.concatenate([self.population, new])
-        best, self.rank, self.crowding = survival.survive(self.objectives[pool], self.violation[pool], self.size)
+        beats = survival.dominates(self.objectives[pool], self.violation[pool])
+        if told and proposers is not None:
+            self._reward(new, np.array(proposers), beats[: len(self.population), len(self.population) :])
+        self._update_front(new[~beats[:, len(self.population) :].any(0)])
+        best, self.rank, self.crowding = survival.survive(self.objectives[pool], beats, self.size)
         self.population = pool[best]
 
     def _state(self, new: dict) -> State:
@@ -122,25 +123,24 @@ class NSGA2:
         survivors = (self.population, self.rank, self.crowding, self.front)
         return State(self.choices, self.encodings, self.objectives, self.violation, *survivors, fresh, self.cheap)
 
-    def _reward(self, encodings, objectives, violation, proposers) -> None:
-        """Tells proposers what became of their proposals, and credits their hypervolume."""
-        near = self.objectives[self.population]
-        rays = directions(np.random.default_rng(len(self.encodings)), RAYS, objectives.shape[1])
-        ruler = Ruler(self.objectives[self.front], near.min(0), near.max(0), rays)
-        self.credit.settle(proposers, ruler.gain(objectives) * (violation == 0))
-        beaten = survival.dominated_by(objectives, violation, near, self.violation[self.population]).mean(1)
+    def _reward(self, new: np.ndarray, proposers: np.ndarray, beats: np.ndarray) -> None:
+        """Credits the hypervolume that each added, and tells proposers what share of the survivors beats theirs."""
+        near, values = self.objectives[self.population], self.objectives[new]
+        rays = directions(np.random.default_rng(len(self.encodings)), RAYS, near.shape[1])
+        ruler = Ruler(near[self.rank == 0], near.min(0), near.max(0), rays)
+        self.credit.settle(proposers, ruler.gain(values) * (self.violation[new] == 0))
+        reward = -beats.mean(0)
         for name, proposer in self.proposers.items():
             own = proposers == name
             if own.any():
-                proposer.learn(encodings[own], -beaten[own])
+                proposer.learn(self.encodings[new[own]], reward[own])
 
     def _update_front(self, new: np.ndarray) -> None:
-        new = new[self.violation[new] == 0]
-        new = new[survival.nondominated(self.objectives[new])]
-        old = self.objectives[self.front]
-        beaten = survival.dominated_by(self.objectives[new], None, old, None).any(1)
-        lost = survival.dominated_by(old, None, self.objectives[new], None).any(1)
-        self.front = np.concatenate([self.front[~lost], new[~beaten]])
+        """`new` are those told last whom no survivor dominates, nor one another."""
+        new, values = new[self.violation[new] == 0], self.objectives
+        new = new[~survival.dominated_by(values[new], None, values[self.front], None).any(1)]
+        lost = survival.dominated_by(values[self.front], None, values[new], None).any(1)
+        self.front = np.concatenate([self.front[~lost], new])
 
     def within_limits(self, rng: np.random.Generator, n: int) -> Encodings:
         """Up to n distinct architectures that meet the free limits, found by evolving on the violation alone.

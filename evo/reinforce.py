@@ -10,13 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from evo.proposers import Encodings, Proposer, State, children, parts
 
 HIDDEN = 16
-CLIP, EPOCHS, LR, ENTROPY = 0.2, 3, 0.03, 0.01  # PPO (arXiv 1707.06347), section 3 and 5
+CLIP, EPOCHS, LR = 0.2, 2, 0.03  # PPO (arXiv 1707.06347), equation 7
+UNIFORM = 0.1  # of the draws are blind, so that no option ever dies out
 RECENT = 500  # of what was told, by which costs of options are judged
-BATCH = 32  # proposals with their reward, before the policy takes a step
+BATCH = 128  # proposals with their reward, before the policy takes a step
 
 
 class Policy(nn.Module):
@@ -24,40 +26,32 @@ class Policy(nn.Module):
 
     def __init__(self, choices: Sequence[int], seed: int = 0):
         super().__init__()
-        shape, generator = (len(choices), max(choices)), torch.Generator().manual_seed(seed)
-        self.embedding = nn.Parameter(torch.randn(*shape, HIDDEN, generator=generator))
-        self.weight = nn.Parameter(torch.zeros(len(choices), HIDDEN, max(choices)))
-        self.bias = nn.Parameter(torch.zeros(shape))
-        legal = torch.arange(max(choices)) < torch.tensor(choices)[:, None]
-        self.register_buffer("illegal", torch.zeros(shape).masked_fill(~legal, -torch.inf))
+        decisions, most = len(choices), max(choices)
+        start = torch.randn(decisions * most, HIDDEN, generator=torch.Generator().manual_seed(seed))
+        self.embedding = nn.Parameter(start)  # of option k of decision l: row l * most + k
+        self.weight = nn.Parameter(torch.zeros(decisions, HIDDEN, most))
+        illegal = torch.arange(most) >= torch.tensor(choices)[:, None]
+        self.bias = nn.Parameter(torch.zeros(decisions, 1, most).masked_fill(illegal[:, None], -torch.inf))
+        self.register_buffer("first", torch.arange(decisions)[:, None] * most)
 
-    def log_probability(self, encodings: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(n, L) -> log p(encoding) (n,), and the entropy of the decisions it meets, summed, (n,)."""
-        layers = torch.arange(encodings.shape[1])
-        chosen = self.embedding[layers, encodings]  # (n, L, H)
-        context = torch.tanh(chosen.cumsum(1) - chosen)
-        logits = torch.einsum("nlh,lhk->nlk", context, self.weight) + self.bias + self.illegal
-        log_p = logits.log_softmax(-1)
-        entropy = -(log_p.exp() * log_p.clamp(min=-1e9)).sum((1, 2))
-        return log_p.gather(2, encodings[:, :, None]).sum((1, 2)), entropy
+    def log_probability(self, encodings: torch.Tensor) -> torch.Tensor:
+        """(n, L) -> log p(encoding), (n,)."""
+        options = encodings.T  # (L, n)
+        chosen = functional.embedding(options + self.first, self.embedding)  # (L, n, H)
+        context = torch.tanh(chosen.cumsum(0) - chosen)
+        log_p = torch.baddbmm(self.bias, context, self.weight).log_softmax(-1)
+        return log_p.gather(2, options[:, :, None]).sum((0, 2))
 
     def redraw(self, rng: np.random.Generator, encodings: Encodings, chosen: np.ndarray) -> Encodings:
-        """The decisions marked in `chosen` (n, L), each drawn given what stands before it."""
-        embedding, weight, bias, illegal = (
-            tensor.detach().numpy() for tensor in (self.embedding, self.weight, self.bias, self.illegal)
-        )
+        """The decisions marked in `chosen` (n, L), each drawn given what stands before it (by the Gumbel trick)."""
+        embedding, weight, bias = (p.detach().numpy() for p in (self.embedding, self.weight, self.bias))
         encodings, context = encodings.copy(), np.zeros((len(encodings), HIDDEN), dtype=np.float32)
-        for layer in range(encodings.shape[1]):
-            logits = np.tanh(context) @ weight[layer] + bias[layer] + illegal[layer]
-            drawn = draw(rng, logits)
-            encodings[:, layer] = np.where(chosen[:, layer], drawn, encodings[:, layer])
-            context += embedding[layer, encodings[:, layer]]
+        noise = rng.gumbel(size=(len(weight), len(encodings), weight.shape[2])).astype(np.float32)
+        for layer, options in enumerate(encodings.T):  # a view
+            logits = np.tanh(context) @ weight[layer] + bias[layer]
+            options[:] = np.where(chosen[:, layer], (logits + noise[layer]).argmax(1), options)
+            context += embedding[layer * weight.shape[2] + options]
         return encodings
-
-
-def draw(rng: np.random.Generator, logits: np.ndarray) -> np.ndarray:
-    """(n, K) -> (n,): one option of each row, with the probabilities whose logs these are (the Gumbel trick)."""
-    return (logits + rng.gumbel(size=logits.shape)).argmax(-1)
 
 
 class Controller(Proposer):
@@ -67,12 +61,14 @@ class Controller(Proposer):
 
     def __init__(self, choices: Sequence[int], seed: int = 0):
         self.policy = Policy(choices, seed)
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=LR)
+        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=LR, fused=True)
         self.waiting: list[tuple[Encodings, np.ndarray]] = []
 
     def propose(self, rng, state, n):
         crossed = children(rng, state, n)
-        return self.policy.redraw(rng, crossed, parts(rng, *crossed.shape))
+        anew = parts(rng, *crossed.shape)
+        blind = np.where(rng.random(anew.shape) < UNIFORM, rng.integers(state.choices, size=anew.shape), crossed)
+        return self.policy.redraw(rng, np.where(anew, blind, crossed), anew & (blind == crossed))
 
     def learn(self, encodings, reward):
         self.waiting.append((encodings, reward))
@@ -82,15 +78,14 @@ class Controller(Proposer):
             self._update(torch.from_numpy(encodings), torch.from_numpy(reward).float())
 
     def _update(self, encodings: torch.Tensor, reward: torch.Tensor) -> None:
-        advantage = (reward - reward.mean()) / (reward.std() + 1e-6)
-        with torch.no_grad():
-            before, _ = self.policy.log_probability(encodings)
+        advantage, before = (reward - reward.mean()) / (reward.std() + 1e-6), None
         for _ in range(EPOCHS):
-            after, entropy = self.policy.log_probability(encodings)
+            after = self.policy.log_probability(encodings)
+            before = after.detach() if before is None else before
             ratio = (after - before).exp()
-            surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
+            gain = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
             self.optimiser.zero_grad()
-            (-surrogate.mean() - ENTROPY * entropy.mean()).backward()
+            (-gain.mean()).backward()
             self.optimiser.step()
 
 

@@ -33,15 +33,21 @@ def dominated_by(
 
 def ranks(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
     """(N, M) -> (N,) int: 0 for the non-dominated front, 1 for the front without it, and so on."""
-    beats = dominates(objectives, violation)
-    beaten_by = beats.sum(0)
-    rank = np.full(len(objectives), -1)
-    current = 0
-    while (rank < 0).any():
-        front = (beaten_by == 0) & (rank < 0)
+    return fronts(dominates(objectives, violation), len(objectives))
+
+
+def fronts(beats: np.ndarray, n: int) -> np.ndarray:
+    """(N, N) as `dominates` says -> (N,) int ranks; whoever comes after the front that holds the nth, the next rank."""
+    beaten_by, rank = beats.sum(0, dtype=np.int32), np.full(len(beats), -1)
+    left, current = len(beats), 0
+    while left > max(0, len(beats) - n):
+        front = np.flatnonzero(beaten_by == 0)
         rank[front] = current
-        beaten_by = beaten_by - beats[front].sum(0)
+        beaten_by -= beats[front].sum(0, dtype=np.int32)
+        beaten_by[front] = -1
+        left -= len(front)
         current += 1
+    rank[rank < 0] = current
     return rank
 
 
@@ -63,11 +69,14 @@ def crowding(objectives: np.ndarray) -> np.ndarray:
     return distance / m
 
 
-def survive(objectives: np.ndarray, violation: np.ndarray | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best n of N, whole fronts first, then the least crowded: indices, their ranks, their crowding, each (n,)."""
-    rank = ranks(objectives, violation)
-    distance = np.empty(len(rank))
-    for front in np.unique(rank):
+def survive(objectives: np.ndarray, beats: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best n of N, whole fronts first, then the least crowded: indices, their ranks, their crowding, each (n,).
+
+    `beats` (N, N) is what `dominates` says.
+    """
+    rank = fronts(beats, n)
+    distance = np.zeros(len(rank))
+    for front in range(rank[np.argsort(rank, kind="stable")[:n]].max(initial=-1) + 1):
         distance[rank == front] = crowding(objectives[rank == front])
     best = np.lexsort((-distance, rank))[:n]  # stable: among equals the older one stays
     return best, rank[best], distance[best]

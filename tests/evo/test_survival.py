@@ -71,7 +71,7 @@ def test_survivors_equal_pymoo_and_deap(seed):
     points = np.unique(tied(rng, 120, 3, levels=12), axis=0)
     rng.shuffle(points)
     n = len(points) // 2
-    best, rank, distance = survival.survive(points, None, n)
+    best, rank, distance = survival.survive(points, survival.dominates(points), n)
     assert (survival.ranks(points)[best] == rank).all()
 
     fronts = NonDominatedSorting().do(points, n_stop_if_ranked=n)
@@ -89,7 +89,7 @@ def test_survivors_equal_pymoo_and_deap(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_survivors_are_the_same_individuals_unless_equals_are_cut_apart(seed):
     points = np.random.default_rng(seed).random((80, 3))
-    everyone, rank, distance = survival.survive(points, None, 80)
+    everyone, rank, distance = survival.survive(points, survival.dominates(points), 80)
     if (rank[39], distance[39]) == (rank[40], distance[40]):  # both at an end of the last front
         assert np.isinf(distance[39])
         return
@@ -109,7 +109,8 @@ def test_constraint_domination(rng):
 
 def test_all_infeasible_population_survives_by_violation(rng):
     violation = rng.permutation(np.arange(1.0, 21.0))
-    best, _, _ = survival.survive(tied(rng, 20, 2), violation, 5)
+    points = tied(rng, 20, 2)
+    best, _, _ = survival.survive(points, survival.dominates(points, violation), 5)
     assert set(violation[best]) == {1.0, 2.0, 3.0, 4.0, 5.0}
 
 
@@ -122,4 +123,4 @@ def test_nondominated_equals_rank_zero(m, rng):
 
 def test_empty_and_single():
     assert survival.nondominated(np.empty((0, 2))).shape == (0,)
-    assert survival.survive(np.array([[1.0, 2.0]]), None, 5)[0].tolist() == [0]
+    assert survival.survive(np.array([[1.0, 2.0]]), np.zeros((1, 1), dtype=bool), 5)[0].tolist() == [0]
