@@ -6,6 +6,7 @@ Shapes: T told, N evaluated, n asked, L decisions, M objectives, all minimised.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -31,7 +32,36 @@ class Asked(NamedTuple):
     proposers: list[str]
 
 
-class NSGA2:
+class Engine(ABC):
+    """Ask / tell. All randomness of a generation comes from its generator, see `generation_rng`."""
+
+    @abstractmethod
+    def generation(self, most: int | None = None) -> int:
+        """How many to ask next; not more than `most`."""
+
+    @abstractmethod
+    def ask(self, rng: np.random.Generator, n: int | None = None) -> Asked:
+        """Up to n (default: `generation()`) new architectures; none if there are no more."""
+
+    @abstractmethod
+    def tell(
+        self,
+        encodings: Encodings,
+        objectives: np.ndarray,
+        violation: np.ndarray | None = None,
+        proposers: Sequence[str] | None = None,
+    ) -> None:
+        """The values (n, M) of what was asked (n, L), what limits it misses by (n,), and who proposed it.
+
+        ValueError if a value is not finite.
+        """
+
+    @abstractmethod
+    def replay(self, rng: np.random.Generator, encodings: Encodings, objectives: np.ndarray, *others) -> None:
+        """As `ask` and `tell` of a generation that was told before an interruption."""
+
+
+class NSGA2(Engine):
     """What has been told, who survives of it, and who is asked next.
 
     `canonical` maps encodings (n, L) to equal ones for equal networks. `free_violation` (n, L) -> (n,) says what
@@ -64,14 +94,13 @@ class NSGA2:
         self.population, self.rank, self.crowding = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
         self.front = np.empty(0, dtype=np.int64)
 
-    def generation(self, most: int | None = None) -> int:
-        """How many to ask next: a tenth of all told, at most the population, nor more than `most`."""
+    def generation(self, most=None):
+        """A tenth of all told, at most the population."""
         told = len(self.encodings)
         n = min(self.size, max(FEWEST, int(SHARE * told)) if told else FIRST)
         return n if most is None else min(n, most)
 
-    def ask(self, rng: np.random.Generator, n: int | None = None) -> Asked:
-        """Up to n new architectures; none if there are no more. Default: `generation()`."""
+    def ask(self, rng, n=None):
         n = self.generation() if n is None else n
         new: dict[bytes, tuple[np.ndarray, str]] = {}
         if len(self.encodings):
@@ -89,18 +118,11 @@ class NSGA2:
         encodings = np.array([row for row, _ in new.values()], dtype=np.int64).reshape(-1, len(self.choices))
         return Asked(encodings, [name for _, name in new.values()])
 
-    def tell(
-        self,
-        encodings: Encodings,
-        objectives: np.ndarray,
-        violation: np.ndarray | None = None,
-        proposers: Sequence[str] | None = None,
-    ) -> None:
-        """The values (n, M) of what was asked (n, L), what limits it misses by (n,), and who proposed it.
+    def replay(self, rng, encodings, objectives, *others):
+        self.tell(encodings, objectives, *others)
 
-        ValueError if a value is not finite.
-        """
-        encodings, objectives = np.ascontiguousarray(encodings, dtype=np.int64), _finite(encodings, objectives)
+    def tell(self, encodings, objectives, violation=None, proposers=None):
+        encodings, objectives = np.ascontiguousarray(encodings, dtype=np.int64), finite(encodings, objectives)
         violation = np.zeros(len(encodings)) if violation is None else violation
         self.seen.update(keys(encodings))
         told = len(self.encodings)
@@ -197,7 +219,8 @@ def default_proposers(choices: Sequence[int]) -> dict[Proposer, float]:
     }
 
 
-def _finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:
+def finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:
+    """The objectives as (n, M) float64; ValueError names the first of the architectures (n, L) with a bad value."""
     objectives = np.asarray(objectives, dtype=np.float64)
     if objectives.ndim != 2 or len(objectives) != len(encodings):
         raise ValueError(f"objectives of {len(encodings)} architectures must be (N, M), got {objectives.shape}")
