@@ -5,8 +5,8 @@ Objectives: accuracy up, multiply-adds and params down, each scaled to [0, 1] by
 hypervolume against (1, 1, 1) of everything evaluated so far, as a share of the true front's. An evaluation is an
 encoding never asked before (of NAS-Bench-Macro all 6,561, equal networks counted apart), for every engine alike.
 FairFront computes costs without an evaluation, as in a real search; the others' loops have no use for that.
-Then the overhead: microseconds per evaluation where the objectives cost nothing. Optuna and PyGlove take part where
-they are installed.
+Then the overhead: microseconds per evaluation where the objectives cost nothing. Optuna takes part where it is
+installed.
 """
 
 import time
@@ -104,31 +104,13 @@ def optuna(problem: Problem, seed: int) -> np.ndarray:
     return np.array(list(asked))
 
 
-def pyglove(population: int, problem: Problem, seed: int) -> np.ndarray:
-    """Its NSGA-II with its uniform mutation."""
-    import pyglove
-    from pyglove.ext import evolution
-
-    algorithm = evolution.nsga2(evolution.mutators.Uniform(seed=seed), population, seed)
-    algorithm.setup(pyglove.dna_spec(pyglove.List([pyglove.oneof(range(k)) for k in problem.choices])))
-    asked = {}
-    while len(asked) < EVALUATIONS:
-        dna = algorithm.propose()
-        encoding = tuple(dna.to_numbers())
-        asked[encoding] = True
-        algorithm.feedback(dna, tuple(-problem.objectives(np.array([encoding]))[0]))
-    return np.array(list(asked))
-
-
 def engines() -> dict[str, Callable[[Problem, int], np.ndarray]]:
     found = {"FairFront": fairfront}
     found |= {f"FairFront without {name}": partial(fairfront, leave_out=name) for name in WITHOUT}
     for loop in (peers.Pymoo, peers.Deap):
-        found |= {f"{loop.name}, population {n}": partial(peer, loop, n) for n in POPULATIONS}
+        found |= {f"{loop.__name__}, population {n}": partial(peer, loop, n) for n in POPULATIONS}
     if find_spec("optuna"):
         found["Optuna"] = optuna
-    if find_spec("pyglove"):
-        found |= {f"PyGlove, population {n}": partial(pyglove, n) for n in POPULATIONS}
     return {**found, "random": random}
 
 

@@ -8,6 +8,7 @@ Shapes: T told, N evaluated, n asked, L decisions, M objectives, all minimised.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,40 @@ from evo.reinforce import Controller, Regulator, Roulette
 ROUNDS = 50  # of children without enough new ones, before the engine looks elsewhere
 ENUMERABLE = 100_000  # encodings that are listed one by one when chance no longer finds new ones
 FIRST, FEWEST, SHARE = 20, 10, 0.1  # evaluations of the first generation, of any other, of what is told before it
+CROWDED = 3  # objectives up to which crowding says who survives; beyond, reference directions do
 RAYS = 64  # directions in which gains are measured
+
+
+LEARNABLE = 100_000  # numbers of the controller's policy, per hidden unit
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Who proposes: shares at the beginning, before the credit of each proposer is known."""
+
+    predictor: float = 0.9
+    """Share of the Gaussian process; the next four share the rest."""
+    natural: float = 0.2
+    """Share of blind mutation (this and the next three: MoreMNAS, arXiv 1901.01074, and FairNAS)."""
+    reinforced: float = 0.65
+    """Share of the learned controller and the roulette wheel."""
+    regulator: float = 0.15
+    """Share of what the front repeats."""
+    controller: float = 0.7
+    """Of the reinforced ones, those by the controller; the others spin the roulette wheel."""
+    mutation: float = 0.8
+    """Probability that blind mutation follows crossover."""
+    floor: float = 0.01
+    """No proposer's quota falls below this."""
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"--{name} must be between 0 and 1, got {value}")
+        if self.natural + self.reinforced + self.regulator <= 0:
+            raise ValueError("--natural, --reinforced and --regulator must not all be 0")
+        if self.floor > 0.2:
+            raise ValueError(f"--floor must be at most 0.2, a fifth for each of five proposers, got {self.floor}")
 
 
 class Asked(NamedTuple):
@@ -67,6 +101,7 @@ class NSGA2(Engine):
     `canonical` maps encodings (n, L) to equal ones for equal networks. `free_violation` (n, L) -> (n,) says what
     limits are missed by, as far as that costs nothing: such architectures are never asked. `cheap` maps columns of
     the objectives that cost nothing to their functions (n, L) -> (n,). `proposers` maps proposers to their shares.
+    `weights` (M,) are those of the crowding; `given` (n, L) are asked before all others.
     """
 
     def __init__(
@@ -77,7 +112,9 @@ class NSGA2(Engine):
         free_violation: Callable[[Encodings], np.ndarray] | None = None,
         cheap: Mapping[int, Callable[[Encodings], np.ndarray]] | None = None,
         proposers: Mapping[Proposer, float] | None = None,
-        floor: float = 0.02,
+        floor: float = Ratios.floor,
+        weights: Sequence[float] | None = None,
+        given: Encodings | None = None,
     ):
         if population < 2:
             raise ValueError(f"the population must be at least 2, got {population}")
@@ -88,6 +125,8 @@ class NSGA2(Engine):
         proposers = default_proposers(self.choices) if proposers is None else proposers
         self.proposers = {proposer.name: proposer for proposer in proposers}
         self.credit = Credit({proposer.name: share for proposer, share in proposers.items()}, floor)
+        self.weights = None if weights is None else np.array(weights, dtype=np.float64)
+        self.given = np.empty((0, len(choices)), dtype=np.int64) if given is None else given
         self.seen: set[bytes] = set()
         self.encodings = np.empty((0, len(choices)), dtype=np.int64)  # all told, (T, L)
         self.objectives, self.violation = np.empty((0, 0)), np.empty(0)
@@ -103,9 +142,10 @@ class NSGA2(Engine):
     def ask(self, rng, n=None):
         n = self.generation() if n is None else n
         new: dict[bytes, tuple[np.ndarray, str]] = {}
+        self._collect(new, n, lambda m: self.given, "given", rounds=1)
         if len(self.encodings):
             state = self._state(new)
-            for name, quota in self.credit.quotas(rng, n).items():
+            for name, quota in self.credit.quotas(rng, n - len(new)).items():
                 propose = self.proposers[name].propose
                 self._collect(new, len(new) + quota, lambda m, p=propose: p(rng, state, m), name, rounds=3)
             self._collect(new, n, lambda m: Natural().propose(rng, state, 2 * m), "natural")
@@ -135,7 +175,11 @@ class NSGA2(Engine):
         if told and proposers is not None:
             self._reward(new, np.array(proposers), beats[: len(self.population), len(self.population) :])
         self._update_front(new[~beats[:, len(self.population) :].any(0)])
-        best, self.rank, self.crowding = survival.survive(self.objectives[pool], beats, self.size)
+        values = self.objectives[pool]
+        if objectives.shape[1] > CROWDED:
+            best, self.rank, self.crowding = survival.survive_many(values, beats, self.size)
+        else:
+            best, self.rank, self.crowding = survival.survive(values, beats, self.size, self.weights)
         self.population = pool[best]
 
     def _state(self, new: dict) -> State:
@@ -209,14 +253,16 @@ def keys(encodings: Encodings) -> list[bytes]:
     return encodings.view(np.dtype((np.void, encodings.shape[1] * 8))).ravel().tolist()
 
 
-def default_proposers(choices: Sequence[int]) -> dict[Proposer, float]:
-    return {
-        Predictor(): 0.8,
-        Natural(): 0.2 * 0.2,
-        Controller(choices): 0.2 * 0.65 * 0.7,
-        Roulette(): 0.2 * 0.65 * 0.3,
-        Regulator(): 0.2 * 0.15,
-    }
+def default_proposers(choices: Sequence[int], ratios: Ratios | None = None) -> dict[Proposer, float]:
+    """All proposers with their shares; without the controller where its policy would have too many numbers to learn."""
+    r = ratios or Ratios()
+    shares: dict[Proposer, float] = {Natural(r.mutation): r.natural, Regulator(): r.regulator}
+    shares |= {Roulette(): r.reinforced * (1 - r.controller)}
+    if len(choices) * max(choices) <= LEARNABLE:
+        shares |= {Controller(choices): r.reinforced * r.controller}
+    rest = (1 - r.predictor) / sum(shares.values())
+    shares = {proposer: share * rest for proposer, share in shares.items()}
+    return {proposer: share for proposer, share in {Predictor(): r.predictor, **shares}.items() if share > 0}
 
 
 def finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:

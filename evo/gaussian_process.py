@@ -99,7 +99,8 @@ class Model:
         return correlation(code(self.choices, encodings, self.kernel), self.codes) @ self.weights
 
     def deviation(self, encodings: Encodings) -> np.ndarray:
-        """(N, L) -> (N, U): the standard deviation of what `mean` says."""
+        """(N, L) -> (N, U): the standard deviation of what `mean` says, each network's own noise included."""
         towards = torch.from_numpy(correlation(self.codes, code(self.choices, encodings, self.kernel)))
         explained = torch.linalg.solve_triangular(self.root, towards, upper=False).square().sum(0).numpy()
-        return np.sqrt(np.maximum(1e-9, np.maximum(0.0, 1.0 - explained)[:, None] * self.variance))
+        unexplained = np.maximum(0.0, 1.0 - explained) + self.kernel.noise
+        return np.sqrt(unexplained[:, None] * self.variance + 1e-12)

@@ -80,7 +80,7 @@ class Peer(Engine):
         return np.ascontiguousarray(self.canonical(encodings), dtype=np.int64)
 
     def _answer(self) -> None:
-        """Tells the loop what is known of its generation. What misses a free limit was never scored: only by how much."""
+        """Tells the loop what is known of its generation. What misses a free limit was never scored."""
         rows = self._canonical(self.proposed)
         some = np.zeros_like(next(iter(self.memory.values()))[0]) if self.memory else np.zeros(1)
         answers = [
@@ -150,7 +150,8 @@ class Deap(Loop):
     def learn(self, encodings, objectives, violation):
         worst = objectives.max(0)
         values = np.where(violation[:, None] > 0, worst + violation[:, None], objectives)  # a distance penalty
-        children = [Individual(row, self.fitness(tuple(value))) for row, value in zip(encodings.tolist(), values)]
+        pairs = zip(encodings.tolist(), values, strict=True)
+        children = [Individual(row, self.fitness(tuple(value))) for row, value in pairs]
         self.population = tools.selNSGA2(self.population + children, self.size)
 
 

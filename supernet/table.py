@@ -14,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 NAS_BENCH_201 = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # its options, in our order
-SOURCES = """NAS-Bench-Macro: https://github.com/xiusu/NAS-Bench-Macro, data/nas-bench-macro_cifar10.json;
-NAS-Bench-201: https://github.com/D-X-Y/NAS-Bench-201, as a CSV with the columns arch, test_acc_mean, madds_m, params_m"""
+SOURCES = (
+    "NAS-Bench-Macro's JSON, https://github.com/xiusu/NAS-Bench-Macro (data/nas-bench-macro_cifar10.json), and "
+    "NAS-Bench-201, https://github.com/D-X-Y/NAS-Bench-201, as CSV with columns arch, test_acc_mean, madds_m, params_m"
+)
 
 
 class Table(NamedTuple):
@@ -58,15 +60,15 @@ class TableOracle:
 def read(path: Path) -> Table:
     """The table at `path`, by what its name ends in."""
     if path.suffix not in READERS:
-        raise ValueError(f"{path} is no table: it must end in {' or '.join(READERS)}. Known are {_sources()}")
+        raise ValueError(f"{path} is no table: it must end in {' or '.join(READERS)}. Known are {SOURCES}")
     try:
         table = READERS[path.suffix](path.read_text())
     except FileNotFoundError:
-        raise ValueError(f"there is no table {path}; get one: {_sources()}") from None
+        raise ValueError(f"there is no table {path}; get one: {SOURCES}") from None
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is no table that can be read ({error!r}). Known are {_sources()}") from error
+        raise ValueError(f"{path} is no table that can be read ({error!r}). Known are {SOURCES}") from error
     if not np.isfinite(table.accuracy).all() or len(table.encodings) == 0:
-        raise ValueError(f"{path} is empty or has accuracies that are not finite. Known are {_sources()}")
+        raise ValueError(f"{path} is empty or has accuracies that are not finite. Known are {SOURCES}")
     return table
 
 
@@ -91,7 +93,3 @@ def nas_bench_201(text: str) -> Table:
 
 
 READERS: dict[str, Callable[[str], Table]] = {".json": nas_bench_macro, ".csv": nas_bench_201}
-
-
-def _sources() -> str:
-    return " ".join(SOURCES.split())
