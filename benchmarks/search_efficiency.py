@@ -5,14 +5,13 @@ Objectives: accuracy up, multiply-adds and params down, each scaled to [0, 1] by
 hypervolume against (1, 1, 1) of everything evaluated so far, as a share of the true front's. An evaluation is an
 encoding never asked before (of NAS-Bench-Macro all 6,561, equal networks counted apart), for every engine alike.
 FairFront computes costs without an evaluation, as in a real search; the others' loops have no use for that.
-Then the overhead: microseconds per evaluation where the objectives cost nothing. Optuna takes part where it is
-installed.
+Then the overhead: microseconds per evaluation where the objectives cost nothing. --optuna adds Optuna's NSGA-II, which
+takes minutes, where it is installed.
 """
 
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -28,7 +27,7 @@ from supernet.table import TableOracle
 EVALUATIONS = 1000
 MARKS = (200, 500, 1000)
 CURVE = (20, 30, 50, 70, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000)
-WITHOUT = ("predictor", "controller", "roulette", "regulator", "natural")
+WITHOUT = ("predictor", "controller", "roulette", "regulator")
 POPULATIONS = (20, 70)
 
 
@@ -104,12 +103,12 @@ def optuna(problem: Problem, seed: int) -> np.ndarray:
     return np.array(list(asked))
 
 
-def engines() -> dict[str, Callable[[Problem, int], np.ndarray]]:
+def engines(with_optuna: bool) -> dict[str, Callable[[Problem, int], np.ndarray]]:
     found = {"FairFront": fairfront}
     found |= {f"FairFront without {name}": partial(fairfront, leave_out=name) for name in WITHOUT}
     for loop in (peers.Pymoo, peers.Deap):
         found |= {f"{loop.__name__}, population {n}": partial(peer, loop, n) for n in POPULATIONS}
-    if find_spec("optuna"):
+    if with_optuna:
         found["Optuna"] = optuna
     return {**found, "random": random}
 
@@ -161,12 +160,13 @@ def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("tables", nargs="+")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--optuna", action="store_true")
     parser.add_argument("--rounds", type=int, default=3, help="of the overhead")
     arguments = parser.parse_args()
     tables = {}
     for problem in map(Problem, arguments.tables):
         results = {}
-        for name, search in engines().items():
+        for name, search in engines(arguments.optuna).items():
             results[name] = measure(problem, search, arguments.seeds)
             at = {n: float(np.mean(values)) for n, values in results[name]["hypervolume"].items()}
             print(problem.name, name, at, flush=True)

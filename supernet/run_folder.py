@@ -13,7 +13,7 @@ from supernet.checkpoint import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
 FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass"}  # may change from call to call, not kept
-GROWS = {"evaluations"}  # kept, and may be raised later
+GROWS = {"evaluations", "generations", "minutes", "stalled"}  # kept, and may be raised later
 
 
 def read(folder: Path) -> dict:

@@ -154,7 +154,7 @@ def test_a_limit_on_accuracy_that_nobody_meets_is_said_and_nothing_is_lost(scrip
 
 def test_an_exhausted_space_ends_the_search_cleanly(script, finished_run, tmp_path, monkeypatch):
     folder = copy_supernet(finished_run, tmp_path / "run")
-    monkeypatch.setattr(search.goals, "cost_violation", lambda space, encodings, limits: encodings[:, :4].sum(1))
+    monkeypatch.setattr(search.goals.Costs, "violation", lambda self, encodings, limits: encodings[:, :4].sum(1))
     outcome = script(search, "--run", folder, *QUICK, "--max-madds", "1G")
     assert outcome.code == 0
     assert "the space has no more architectures: ended after 36 evaluations" in outcome.out
