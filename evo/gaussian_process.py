@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from evo.proposers import Encodings
+from evo.variation import MANY
 
-BUCKETS = 16  # neighbouring options share one where a decision has more
 REACH = (0.4, 0.8, 1.6, 3.2, 6.4)  # minus the log of the correlation of two architectures that share nothing
 SHARES = (0.0, 0.5, 1.0)  # of that, what the one-hot code says
 NOISE = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)  # variance, relative to the signal's
@@ -48,10 +48,13 @@ def values_of(scores: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.n
 
 
 def code(choices: Sequence[int], encodings: Encodings, kernel: Kernel) -> np.ndarray:
-    """(N, L) -> (N, D): minus the squared distance of two codes is the log of their correlation."""
+    """(N, L) -> (N, D): minus the squared distance of two codes is the log of their correlation.
+
+    Neighbouring options share a bucket where a decision has many.
+    """
     weight, columns = kernel.reach / len(choices), []
     for k, options in zip(choices, encodings.T, strict=True):
-        buckets = min(k, BUCKETS)
+        buckets = min(k, MANY)
         if buckets > 1:
             place = options[:, None] * ((buckets - 1) / (k - 1))
             which = np.rint(place) == np.arange(buckets)
@@ -76,7 +79,7 @@ def best_kernel(choices: Sequence[int], encodings: Encodings, scores: np.ndarray
             power = (vectors.T @ scores) ** 2
             for noise in NOISE:
                 variance = np.maximum(values, 0.0)[:, None] + noise
-                evidence = -len(scores) * np.log((power / variance).mean(0)) - np.log(variance).sum(0)
+                evidence = -len(scores) * np.log((power / variance).mean(0) + 1e-300) - np.log(variance).sum(0)
                 if evidence.sum() > best:
                     best, kernel = evidence.sum(), Kernel(reach, share, noise)
     return kernel
