@@ -37,7 +37,7 @@ def survivors(folder: Path, space) -> np.ndarray:
     chosen = goals.parse_objectives(("accuracy", "madds", "params"))
     for found in Archive(folder / "archive.sqlite").generations():
         engine.tell(found.encodings, goals.minimised(found.rows, chosen))
-    return engine.encodings
+    return engine.encodings[engine.population]
 
 
 def compare(oracle: SupernetOracle, encodings: np.ndarray, rounds: int, sample: int | None = None) -> dict:

@@ -1,27 +1,107 @@
 """The engine: ask / tell, and nothing else.
 
-NSGA-II (Deb et al. 2002) over encodings that never asks for the same architecture twice.
-Shapes: N evaluated, n asked, L decisions, M objectives, all minimised.
+NSGA-II (Deb et al. 2002) over encodings that never asks for the same architecture twice. Several proposers share one
+population; each one's quota follows what it recently added to the hypervolume.
+Shapes: T told, N evaluated, n asked, L decisions, M objectives, all minimised.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from evo import survival, variation
+from evo.credit import Credit
+from evo.hypervolume import Ruler, directions
+from evo.predictor import Predictor
+from evo.proposers import Encodings, Natural, Proposer, State
+from evo.reinforce import Controller, Regulator, Roulette
 
 ROUNDS = 50  # of children without enough new ones, before the engine looks elsewhere
 ENUMERABLE = 100_000  # encodings that are listed one by one when chance no longer finds new ones
+FIRST, FEWEST, SHARE = 20, 10, 0.1  # evaluations of the first generation, of any other, of what is told before it
+CROWDED = 3  # objectives up to which crowding says who survives; beyond, reference directions do
+RAYS = 64  # directions in which gains are measured
 
-Encodings = np.ndarray
+
+LEARNABLE = 100_000  # numbers of the controller's policy, per hidden unit
 
 
-class NSGA2:
+@dataclass(frozen=True)
+class Ratios:
+    """Who proposes: shares at the beginning, before the credit of each proposer is known."""
+
+    predictor: float = 0.9
+    """Share of the Gaussian process; the next four share the rest."""
+    natural: float = 0.2
+    """Share of blind mutation (this and the next three: MoreMNAS, arXiv 1901.01074, and FairNAS)."""
+    reinforced: float = 0.65
+    """Share of the learned controller and the roulette wheel."""
+    regulator: float = 0.15
+    """Share of what the front repeats."""
+    controller: float = 0.7
+    """Of the reinforced ones, those by the controller; the others spin the roulette wheel."""
+    mutation: float = 0.8
+    """Probability that blind mutation follows crossover."""
+    floor: float = 0.01
+    """No proposer's quota falls below this."""
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"--{name} must be between 0 and 1, got {value}")
+        if self.natural + self.reinforced + self.regulator <= 0:
+            raise ValueError("--natural, --reinforced and --regulator must not all be 0")
+        if self.floor > 0.2:
+            raise ValueError(f"--floor must be at most 0.2, a fifth for each of five proposers, got {self.floor}")
+
+
+class Asked(NamedTuple):
+    """`proposers` names who proposed each of the encodings (n, L)."""
+
+    encodings: Encodings
+    proposers: list[str]
+
+
+class Engine(ABC):
+    """Ask / tell. All randomness of a generation comes from its generator, see `generation_rng`."""
+
+    @abstractmethod
+    def generation(self, most: int | None = None) -> int:
+        """How many to ask next; not more than `most`."""
+
+    @abstractmethod
+    def ask(self, rng: np.random.Generator, n: int | None = None) -> Asked:
+        """Up to n (default: `generation()`) new architectures; none if there are no more."""
+
+    @abstractmethod
+    def tell(
+        self,
+        encodings: Encodings,
+        objectives: np.ndarray,
+        violation: np.ndarray | None = None,
+        proposers: Sequence[str] | None = None,
+    ) -> None:
+        """The values (n, M) of what was asked (n, L), what limits it misses by (n,), and who proposed it.
+
+        ValueError if a value is not finite.
+        """
+
+    @abstractmethod
+    def replay(self, rng: np.random.Generator, encodings: Encodings, objectives: np.ndarray, *others) -> None:
+        """As `ask` and `tell` of a generation that was told before an interruption."""
+
+
+class NSGA2(Engine):
     """What has been told, who survives of it, and who is asked next.
 
     `canonical` maps encodings (n, L) to equal ones for equal networks. `free_violation` (n, L) -> (n,) says what
-    limits are missed by, as far as that costs nothing: such architectures are never asked.
+    limits are missed by, as far as that costs nothing: such architectures are never asked. `cheap` maps columns of
+    the objectives that cost nothing to their functions (n, L) -> (n,). `proposers` maps proposers to their shares.
+    `weights` (M,) are those of the crowding; `given` (n, L) are asked before all others.
     """
 
     def __init__(
@@ -30,50 +110,110 @@ class NSGA2:
         population: int = 70,
         canonical: Callable[[Encodings], Encodings] = lambda encodings: encodings,
         free_violation: Callable[[Encodings], np.ndarray] | None = None,
+        cheap: Mapping[int, Callable[[Encodings], np.ndarray]] | None = None,
+        proposers: Mapping[Proposer, float] | None = None,
+        floor: float = Ratios.floor,
+        weights: Sequence[float] | None = None,
+        given: Encodings | None = None,
     ):
         if population < 2:
             raise ValueError(f"the population must be at least 2, got {population}")
         if not len(choices) or min(choices) < 1:
             raise ValueError(f"every decision needs at least one option, got choices {tuple(choices)}")
         self.choices, self.size = tuple(map(int, choices)), population
-        self.canonical, self.free_violation = canonical, free_violation
+        self.canonical, self.free_violation, self.cheap = canonical, free_violation, dict(cheap or {})
+        proposers = default_proposers(self.choices) if proposers is None else proposers
+        self.proposers = {proposer.name: proposer for proposer in proposers}
+        self.credit = Credit({proposer.name: share for proposer, share in proposers.items()}, floor)
+        self.weights = None if weights is None else np.array(weights, dtype=np.float64)
+        self.given = np.empty((0, len(choices)), dtype=np.int64) if given is None else given
         self.seen: set[bytes] = set()
-        self.encodings = np.empty((0, len(choices)), dtype=np.int64)  # the population's, (size, L)
+        self.encodings = np.empty((0, len(choices)), dtype=np.int64)  # all told, (T, L)
         self.objectives, self.violation = np.empty((0, 0)), np.empty(0)
-        self.rank, self.crowding = np.empty(0), np.empty(0)
+        self.population, self.rank, self.crowding = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
+        self.front = np.empty(0, dtype=np.int64)
 
-    def ask(self, rng: np.random.Generator, n: int | None = None) -> Encodings:
-        """Up to n (default: the population) new architectures, (<= n, L); none if there are no more."""
-        n = self.size if n is None else n
-        new: dict[bytes, np.ndarray] = {}
+    def generation(self, most=None):
+        """A tenth of all told, at most the population."""
+        told = len(self.encodings)
+        n = min(self.size, max(FEWEST, int(SHARE * told)) if told else FIRST)
+        return n if most is None else min(n, most)
+
+    def ask(self, rng, n=None):
+        n = self.generation() if n is None else n
+        new: dict[bytes, tuple[np.ndarray, str]] = {}
+        self._collect(new, n, lambda m: self.given, "given", rounds=1)
         if len(self.encodings):
-            self._collect(new, n, lambda: self._children(rng))
+            state = self._state(new)
+            for name, quota in self.credit.quotas(rng, n - len(new)).items():
+                propose = self.proposers[name].propose
+                self._collect(new, len(new) + quota, lambda m, p=propose: p(rng, state, m), name, rounds=3)
+            self._collect(new, n, lambda m: Natural().propose(rng, state, 2 * m), "natural")
         if len(new) < n:
-            self._collect(new, n, lambda: self._sample(rng, self.size))
+            self._collect(new, n, lambda m: rng.integers(self.choices, size=(m, len(self.choices))), "random")
         if len(new) < n and self.free_violation is not None:
-            self._collect(new, n, lambda: self.within_limits(rng, self.size), rounds=1)
+            self._collect(new, n, lambda m: self.within_limits(rng, self.size), "random", rounds=1)
         if len(new) < n and math.prod(self.choices) <= max(ENUMERABLE, 2 * len(self.seen)):
-            self._collect(new, n, self._everything, rounds=1)
-        return np.array(list(new.values()), dtype=np.int64).reshape(-1, len(self.choices))
+            self._collect(new, n, lambda m: self._everything(), "random", rounds=1)
+        encodings = np.array([row for row, _ in new.values()], dtype=np.int64).reshape(-1, len(self.choices))
+        return Asked(encodings, [name for _, name in new.values()])
 
-    def tell(self, encodings: Encodings, objectives: np.ndarray, violation: np.ndarray | None = None) -> None:
-        """The values (n, M) of what was asked (n, L), and what limits it misses by (n,). ValueError if not finite."""
-        objectives = _finite(encodings, objectives)
+    def replay(self, rng, encodings, objectives, *others):
+        self.tell(encodings, objectives, *others)
+
+    def tell(self, encodings, objectives, violation=None, proposers=None):
+        encodings, objectives = np.ascontiguousarray(encodings, dtype=np.int64), finite(encodings, objectives)
         violation = np.zeros(len(encodings)) if violation is None else violation
-        self.seen.update(row.tobytes() for row in np.ascontiguousarray(encodings, dtype=np.int64))
-        if len(self.encodings):
-            encodings = np.concatenate([self.encodings, encodings])
-            objectives = np.concatenate([self.objectives, objectives])
-            violation = np.concatenate([self.violation, violation])
-        best, self.rank, self.crowding = survival.survive(objectives, violation, self.size)
-        self.encodings, self.objectives, self.violation = encodings[best], objectives[best], violation[best]
+        self.seen.update(keys(encodings))
+        told = len(self.encodings)
+        new = np.arange(told, told + len(encodings))
+        self.encodings = np.concatenate([self.encodings, encodings])
+        self.objectives = np.concatenate([self.objectives, objectives]) if told else objectives
+        self.violation = np.concatenate([self.violation, violation])
+        pool = np.concatenate([self.population, new])
+        beats = survival.dominates(self.objectives[pool], self.violation[pool])
+        if told and proposers is not None:
+            self._reward(new, np.array(proposers), beats[: len(self.population), len(self.population) :])
+        self._update_front(new[~beats[:, len(self.population) :].any(0)])
+        values = self.objectives[pool]
+        if objectives.shape[1] > CROWDED:
+            best, self.rank, self.crowding = survival.survive_many(values, beats, self.size)
+        else:
+            best, self.rank, self.crowding = survival.survive(values, beats, self.size, self.weights)
+        self.population = pool[best]
+
+    def _state(self, new: dict) -> State:
+        def fresh(encodings):
+            return self._fresh(encodings, new)
+
+        survivors = (self.population, self.rank, self.crowding, self.front)
+        return State(self.choices, self.encodings, self.objectives, self.violation, *survivors, fresh, self.cheap)
+
+    def _reward(self, new: np.ndarray, proposers: np.ndarray, beats: np.ndarray) -> None:
+        """Credits the hypervolume that each added, and tells proposers what share of the survivors beats theirs."""
+        near, values = self.objectives[self.population], self.objectives[new]
+        rays = directions(np.random.default_rng(len(self.encodings)), RAYS, near.shape[1])
+        ruler = Ruler(near[self.rank == 0], near.min(0), near.max(0), rays)
+        self.credit.settle(proposers, ruler.gain(values) * (self.violation[new] == 0))
+        reward = -beats.mean(0)
+        for name, proposer in self.proposers.items():
+            own = proposers == name
+            if own.any():
+                proposer.learn(self.encodings[new[own]], reward[own])
+
+    def _update_front(self, new: np.ndarray) -> None:
+        """`new` are those told last whom no survivor dominates, nor one another."""
+        new, values = new[self.violation[new] == 0], self.objectives
+        new = new[~survival.dominated_by(values[new], None, values[self.front], None).any(1)]
+        lost = survival.dominated_by(values[self.front], None, values[new], None).any(1)
+        self.front = np.concatenate([self.front[~lost], new])
 
     def within_limits(self, rng: np.random.Generator, n: int) -> Encodings:
         """Up to n distinct architectures that meet the free limits, found by evolving on the violation alone.
 
         Bounded: where chance finds none, it returns the n that come nearest.
         """
-        pool = self._sample(rng, 4 * n)
+        pool = self.canonical(rng.integers(self.choices, size=(4 * n, len(self.choices))))
         for _ in range(ROUNDS):
             pool = np.unique(pool, axis=0)
             missed = self.free_violation(pool)
@@ -81,41 +221,52 @@ class NSGA2:
             if len(order) >= n and missed[order[n - 1]] == 0:
                 break
             parents = pool[order[: max(2, n)]]
-            mothers, fathers = (parents[rng.integers(len(parents), size=2 * n)] for _ in range(2))
-            pool = np.concatenate([parents, self._vary(rng, mothers, fathers)])
+            crossed = variation.crossover(rng, *parents[rng.integers(len(parents), size=(2, 2 * n))])
+            mutated = variation.mutate(rng, self.choices, crossed, 1 / len(self.choices))
+            pool = np.concatenate([parents, self.canonical(mutated)])
         missed = self.free_violation(pool)
         return pool[missed == 0][rng.permutation(int((missed == 0).sum()))] if (missed == 0).any() else pool[:n]
 
-    def _sample(self, rng: np.random.Generator, n: int) -> Encodings:
-        return self.canonical(rng.integers(self.choices, size=(n, len(self.choices))))
-
-    def _children(self, rng: np.random.Generator) -> Encodings:
-        chosen = variation.tournament(rng, self.rank, self.crowding, 2 * self.size)
-        mothers, fathers = self.encodings[chosen].reshape(2, self.size, -1)
-        return self._vary(rng, mothers, fathers)
-
-    def _vary(self, rng: np.random.Generator, mothers: Encodings, fathers: Encodings) -> Encodings:
-        children = variation.crossover(rng, mothers, fathers)
-        return self.canonical(variation.mutate(rng, self.choices, children, 1 / len(self.choices)))
-
     def _everything(self) -> Encodings:
         listed = np.unravel_index(np.arange(math.prod(self.choices)), self.choices)
-        return self.canonical(np.stack(listed, axis=1))
+        return np.stack(listed, axis=1)
 
-    def _collect(self, new: dict, n: int, propose: Callable[[], Encodings], rounds: int = ROUNDS) -> None:
-        """Adds unseen proposals that meet the free limits to `new`, in their order, until it holds n."""
+    def _fresh(self, encodings: Encodings, new: Mapping[bytes, object]) -> Encodings:
+        """Of (n, L): canonical, in their order, each once, within the free limits, and not in `new` nor seen."""
+        encodings = np.ascontiguousarray(self.canonical(encodings), dtype=np.int64)
+        if self.free_violation is not None and len(encodings):
+            encodings = encodings[self.free_violation(encodings) == 0]
+        first = {key: i for i, key in reversed(list(enumerate(keys(encodings))))}
+        return encodings[sorted(i for key, i in first.items() if key not in self.seen and key not in new)]
+
+    def _collect(self, new: dict, n: int, propose: Callable[[int], Encodings], name: str, rounds: int = ROUNDS) -> None:
+        """Adds fresh proposals to `new`, in their order, until it holds n."""
         for _ in range(rounds):
-            proposed = propose()
-            if self.free_violation is not None:
-                proposed = proposed[self.free_violation(proposed) == 0]
-            for row in np.ascontiguousarray(proposed):
-                if len(new) < n and row.tobytes() not in self.seen:
-                    new.setdefault(row.tobytes(), row)
             if len(new) >= n:
                 return
+            fresh = self._fresh(propose(n - len(new)), new)[: n - len(new)]
+            new.update((key, (row, name)) for key, row in zip(keys(fresh), fresh, strict=True))
 
 
-def _finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:
+def keys(encodings: Encodings) -> list[bytes]:
+    """(n, L) contiguous int64 -> n keys that are equal for equal rows."""
+    return encodings.view(np.dtype((np.void, encodings.shape[1] * 8))).ravel().tolist()
+
+
+def default_proposers(choices: Sequence[int], ratios: Ratios | None = None) -> dict[Proposer, float]:
+    """All proposers with their shares; without the controller where its policy would have too many numbers to learn."""
+    r = ratios or Ratios()
+    shares: dict[Proposer, float] = {Natural(r.mutation): r.natural, Regulator(): r.regulator}
+    shares |= {Roulette(): r.reinforced * (1 - r.controller)}
+    if len(choices) * max(choices) <= LEARNABLE:
+        shares |= {Controller(choices): r.reinforced * r.controller}
+    rest = (1 - r.predictor) / sum(shares.values())
+    shares = {proposer: share * rest for proposer, share in shares.items()}
+    return {proposer: share for proposer, share in {Predictor(): r.predictor, **shares}.items() if share > 0}
+
+
+def finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:
+    """The objectives as (n, M) float64; ValueError names the first of the architectures (n, L) with a bad value."""
     objectives = np.asarray(objectives, dtype=np.float64)
     if objectives.ndim != 2 or len(objectives) != len(encodings):
         raise ValueError(f"objectives of {len(encodings)} architectures must be (N, M), got {objectives.shape}")
@@ -136,22 +287,27 @@ def minimise(
     objectives: Callable[[Encodings], np.ndarray],
     evaluations: int,
     seed: int = 0,
+    cheap: Mapping[int, Callable[[Encodings], np.ndarray]] | Sequence[int] | None = None,
     population: int = 70,
+    proposers: Mapping[Proposer, float] | None = None,
 ) -> tuple[Encodings, np.ndarray]:
     """Minimises any black box over integers: objectives (n, L) -> (n, M), 0 <= encodings[:, l] < choices[l].
 
-    Returns every evaluation in the order asked, encodings (E, L) and objectives (E, M), none of them twice;
-    E < evaluations only if the space has no more. ValueError for values that are not finite.
+    `cheap` names the columns whose exact values cost nothing: {column: its function (n, L) -> (n,)}, or only the
+    columns if `objectives` itself may be called for them, uncounted. Returns every evaluation in the order asked,
+    encodings (E, L) and objectives (E, M), none of them twice; E < evaluations only if the space has no more.
+    ValueError for values that are not finite.
     """
-    engine, asked, told = NSGA2(choices, population), [], []
+    if cheap is not None and not isinstance(cheap, Mapping):
+        cheap = {m: lambda encodings, m=m: np.asarray(objectives(encodings))[:, m] for m in cheap}
+    engine = NSGA2(choices, population, cheap=cheap, proposers=proposers)
     for generation in range(evaluations):
-        batch = engine.ask(generation_rng(seed, generation), min(population, evaluations - sum(map(len, asked))))
-        if not len(batch):
+        asked = engine.ask(generation_rng(seed, generation), engine.generation(evaluations - len(engine.encodings)))
+        if not len(asked.encodings):
             break
-        values = _finite(batch, objectives(batch))
-        engine.tell(batch, values)
-        asked.append(batch)
-        told.append(values)
-    if not asked:
+        engine.tell(asked.encodings, objectives(asked.encodings), proposers=asked.proposers)
+        if len(engine.encodings) == evaluations:
+            break
+    if not len(engine.encodings):
         raise ValueError(f"evaluations must be at least 1, got {evaluations}")
-    return np.concatenate(asked), np.concatenate(told)
+    return engine.encodings, engine.objectives

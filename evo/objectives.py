@@ -1,25 +1,30 @@
 """What is optimised, in which direction, under which limits.
 
-Everything known of an architecture is one row of MEASURES. Shapes: N architectures, M objectives.
+Everything known of an architecture is one row: MEASURES, then latency and functions of the user's if they are asked
+for. Shapes: N architectures, C columns of a row, M objectives.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from evo.latency import LatencyTable
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
 
 MEASURES = ("accuracy", *COLUMNS)
-DIRECTIONS = {"accuracy": "max", "madds": "min", "params": "min"}
-NOUNS = {"madds": "multiply-adds", "params": "params"}
+LATENCY = "latency"
+DIRECTIONS = {"accuracy": "max", "madds": "min", "params": "min", LATENCY: "min"}
+NOUNS = {"madds": "multiply-adds", "params": "params", LATENCY: "ms"}
+MOST = 5  # objectives
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
 class Objective(NamedTuple):
     name: str
     direction: str  # min or max
+    file: str = ""  # where the user's own function of that name is
 
 
 class Limit(NamedTuple):
@@ -29,18 +34,29 @@ class Limit(NamedTuple):
 
 
 def parse_objectives(words: Sequence[str]) -> tuple[Objective, ...]:
-    """'accuracy', 'params:max', ... ValueError for an unknown name or direction, a repetition, or none at all."""
+    """'accuracy', 'params:max', 'FILE.py::FUNCTION:max', ...
+
+    ValueError for an unknown name or direction, a repetition, none at all or more than five.
+    """
     found = []
     for word in words:
-        name, _, direction = word.partition(":")
-        if name not in MEASURES:
-            raise ValueError(f"unknown objective {name!r}; known are {', '.join(MEASURES)}")
+        file, _, rest = word.rpartition("::")
+        name, _, direction = rest.partition(":")
+        if not file and name not in DIRECTIONS:
+            raise ValueError(f"unknown objective {name!r}; known are {', '.join(DIRECTIONS)} and FILE.py::FUNCTION")
         if direction not in ("", "min", "max"):
             raise ValueError(f"objective {word!r}: the direction must be min or max, for example {name}:max")
-        found.append(Objective(name, direction or DIRECTIONS[name]))
-    if not found or len({o.name for o in found}) < len(found):
-        raise ValueError(f"--objectives needs one or more different names, got {' '.join(words) or 'none'}")
+        if file and (name in DIRECTIONS or not name.isidentifier()):
+            raise ValueError(f"objective {word!r}: the function must have a name of its own, not {name!r}")
+        found.append(Objective(name, direction or DIRECTIONS.get(name, "min"), file))
+    if not 1 <= len(found) <= MOST or len({o.name for o in found}) < len(found):
+        raise ValueError(f"--objectives needs one to five different names, got {' '.join(words) or 'none'}")
     return tuple(found)
+
+
+def columns(objectives: Sequence[Objective], limits: Sequence["Limit"] = ()) -> tuple[str, ...]:
+    """What a row holds: MEASURES first, then what else these name."""
+    return tuple(dict.fromkeys([*MEASURES, *(each.name for each in (*objectives, *limits))]))
 
 
 def parse_number(text: str) -> float:
@@ -63,44 +79,68 @@ def parse_limits(**flags: str | None) -> tuple[Limit, ...]:
     return tuple(Limit(name, side, parse_number(text)) for side, name, text in parts)
 
 
-def minimised(rows: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
-    """Rows of MEASURES (N, 3) -> (N, M), the smaller the better."""
+def minimised(rows: np.ndarray, objectives: Sequence[Objective], names: Sequence[str] = MEASURES) -> np.ndarray:
+    """Rows (N, C) of what `names` says -> (N, M), the smaller the better."""
     signs = [1.0 if o.direction == "min" else -1.0 for o in objectives]
-    return rows[:, [MEASURES.index(o.name) for o in objectives]] * signs
+    return rows[:, [names.index(o.name) for o in objectives]] * signs
 
 
-def violation(rows: np.ndarray, limits: Sequence[Limit]) -> np.ndarray:
-    """Rows of MEASURES (N, 3) -> (N,): the sum of what each limit is missed by, relative to it; 0 if all are met."""
+def violation(rows: np.ndarray, limits: Sequence[Limit], names: Sequence[str] = MEASURES) -> np.ndarray:
+    """Rows (N, C) -> (N,): the sum of what each limit is missed by, relative to it; 0 if all are met."""
     total = np.zeros(len(rows))
     for limit in limits:
-        excess = rows[:, MEASURES.index(limit.name)] / limit.bound - 1.0
+        excess = rows[:, names.index(limit.name)] / limit.bound - 1.0
         total += np.maximum(0.0, excess if limit.side == "max" else -excess)
     return total
 
 
-def cost_violation(space: SearchSpace, encodings: np.ndarray, limits: Sequence[Limit]) -> np.ndarray:
-    """Encodings (N, L) -> (N,): as `violation`, for the limits that need no evaluation."""
-    rows = np.column_stack([np.zeros(len(encodings)), space.cost(encodings)])
-    return violation(rows, [limit for limit in limits if limit.name in COLUMNS])
+class Costs:
+    """What costs no evaluation: multiply-adds, params, and latency where there is a table of it."""
+
+    def __init__(self, space: SearchSpace, latency: LatencyTable | None = None):
+        self.space, self.latency = space, latency
+        self.names = COLUMNS if latency is None else (*COLUMNS, LATENCY)
+
+    def rows(self, encodings: np.ndarray) -> np.ndarray:
+        """(N, L) -> (N, C): `names`."""
+        costs = self.space.cost(encodings)
+        return costs if self.latency is None else np.column_stack([costs, self.latency.cost(encodings)])
+
+    def range(self) -> np.ndarray:
+        """(2, C): the lowest and the highest of each column by itself."""
+        extremes = self.space.cost_range()
+        return extremes if self.latency is None else np.column_stack([extremes, self.latency.bounds()])
+
+    def violation(self, encodings: np.ndarray, limits: Sequence[Limit]) -> np.ndarray:
+        """(N, L) -> (N,): as `violation`, for the limits that need no evaluation."""
+        return violation(self.rows(encodings), [limit for limit in limits if limit.name in self.names], self.names)
+
+    def cheap(self, objectives: Sequence[Objective]) -> dict[int, Callable[[np.ndarray], np.ndarray]]:
+        """The objectives that need no evaluation: their column -> encodings (N, L) to minimised values (N,)."""
+        return {
+            m: lambda encodings, o=o: minimised(self.rows(encodings), [o], self.names)[:, 0]
+            for m, o in enumerate(objectives)
+            if o.name in self.names
+        }
+
+    def check(self, limits: Sequence[Limit]) -> None:
+        """ValueError if one limit alone already excludes every architecture; it names the extreme that exists."""
+        low, high = self.range()
+        for limit in limits:
+            if limit.name not in self.names:
+                continue
+            extreme, word = (low, "cheapest") if limit.side == "max" else (high, "largest")
+            if violation(extreme[None].astype(float), [limit], self.names)[0] > 0:
+                value = extreme[self.names.index(limit.name)]
+                raise ValueError(
+                    f"no architecture of {self.space.name} meets --{limit.side}-{limit.name} {limit.bound:,.10g}: "
+                    f"the {word} has {value:,.10g} {NOUNS[limit.name]}"
+                )
 
 
-def scale(space: SearchSpace, objectives: Sequence[Objective]) -> tuple[np.ndarray, np.ndarray]:
-    """Best and worst value (M,) that each minimised objective can have in this space."""
-    extremes = np.column_stack([[0.0, 1.0], space.cost_range()])
-    values = minimised(extremes, objectives)
+def scale(costs: Costs, objectives: Sequence[Objective]) -> tuple[np.ndarray, np.ndarray]:
+    """Best and worst value (M,) that each minimised objective can have; not a number where nobody can know."""
+    names = ("accuracy", *costs.names, *(o.name for o in objectives if o.file))
+    unknown = np.full((2, len(names) - 1 - len(costs.names)), np.nan)
+    values = minimised(np.column_stack([[0.0, 1.0], costs.range(), unknown]), objectives, names)
     return values.min(0), values.max(0)
-
-
-def check_limits(space: SearchSpace, limits: Sequence[Limit]) -> None:
-    """ValueError if one limit alone already excludes every architecture; it names the extreme that exists."""
-    low, high = space.cost_range()
-    for limit in limits:
-        if limit.name not in COLUMNS:
-            continue
-        column = COLUMNS.index(limit.name)
-        extreme, word = (low[column], "cheapest") if limit.side == "max" else (high[column], "largest")
-        if violation(np.array([[0.0, *(low if limit.side == "max" else high)]]), [limit])[0] > 0:
-            raise ValueError(
-                f"no architecture of {space.name} meets --{limit.side}-{limit.name} {limit.bound:,.0f}: "
-                f"the {word} has {extreme:,} {NOUNS[limit.name]}"
-            )

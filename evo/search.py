@@ -3,78 +3,73 @@ Called again with the same --run it goes on where it was.
 
     python evo/search.py
     python evo/search.py --space fairnas --data folder --data-root DIR
+    python evo/search.py --space nas_bench_macro --table nas-bench-macro_cifar10.json
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+import search_spaces
+from evo import latency, user, warm_start
 from evo import objectives as goals
 from evo.archive import Archive, Generation
-from evo.engine import NSGA2, generation_rng
-from evo.proposals.proposer import Proposals, RelaxationProposer, ask
+from evo.config import Config
+from evo.engine import NSGA2, Engine, default_proposers, generation_rng
+from evo.peers import Deap, Peer, Pymoo
+from evo.proposals.proposer import SHARE, RelaxationProposer
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
 from supernet.checkpoint import save_json
-from supernet.command import Real, Text
-from supernet.oracle import SupernetOracle
+from supernet.data import Data
+from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
-
-@dataclass(frozen=True)
-class Config:
-    """The search; below, its supernet."""
-
-    supernet: train.Config = field(default_factory=train.Config)
-    objectives: tuple[str, ...] = ("accuracy", "madds", "params")
-    """What to optimise: accuracy, madds, params; NAME:max or NAME:min turns one round."""
-    max_madds: Text = None
-    """At most so many multiply-adds, for example 350M."""
-    max_params: Text = None
-    """At most so many parameters, for example 5M."""
-    min_accuracy: Text = None
-    """At least this accuracy on the supernet, for example 0.9."""
-    population: int = 70
-    """Survivors, and children per generation."""
-    evaluations: int = 1000
-    """Architectures to score, none twice. A finished run goes on if this is raised."""
-    proposals: Proposals = field(default_factory=Proposals)
-    recalibrate: int = 500
-    """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
-    cut: Real = None
-    """What surely stays under this accuracy is judged by the first eighth of the images. Default: nothing."""
-
-    def __post_init__(self):
-        goals.parse_objectives(self.objectives)
-        self.limits()
-        if self.population < 2 or self.evaluations < 1 or self.recalibrate < 0 or self.recalibrate == 1:
-            raise ValueError(
-                "need --population >= 2, --evaluations >= 1 and --recalibrate 0 or >= 2, "
-                f"got {self.population}, {self.evaluations} and {self.recalibrate}"
-            )
-        if self.cut is not None and not 0 < self.cut < 1:
-            raise ValueError(f"--cut is an accuracy between 0 and 1, got {self.cut}")
-
-    @property
-    def folder(self) -> Path:
-        return self.supernet.folder
-
-    def limits(self) -> tuple[goals.Limit, ...]:
-        bounds = {"max_madds": self.max_madds, "max_params": self.max_params, "min_accuracy": self.min_accuracy}
-        return goals.parse_limits(**bounds)
+PEERS = {"pymoo": Pymoo, "deap": Deap}
+STALL = 1e-3  # by what share the hypervolume must grow not to count as stalled
 
 
-def make_engine(config: Config, space: SearchSpace) -> NSGA2:
-    """The engine, after a look whether anything can meet the limits; ValueError if not."""
-    limits = config.limits()
-    free = partial(goals.cost_violation, space, limits=limits) if limits else None
-    engine = NSGA2(space.choices, config.population, space.canonical, free)
-    goals.check_limits(space, limits)
+def load_costs(config: Config, space: SearchSpace) -> goals.Costs:
+    """Costs of the space; where latency is asked for, with its table."""
+    if goals.LATENCY not in config.names():
+        return goals.Costs(space)
+    path = Path(config.latency) if config.latency else config.folder / "latency.json"
+    if config.latency and not path.exists():
+        raise ValueError(f"there is no latency table {path}; leave out --latency to measure one")
+    table = latency.load_or_measure(path, space, config.supernet.compute.target())
+    print(f"latency table {path}: sums are {table.error:.1%} off whole networks (median of {latency.WHOLE})")
+    return goals.Costs(space, table)
+
+
+def make_engine(
+    config: Config, space: SearchSpace, costs: goals.Costs, relaxations: Sequence[RelaxationProposer] = ()
+) -> Engine:
+    """The engine, after a look whether anything can meet the limits; ValueError if not.
+
+    Trained `relaxations` begin with a share of all proposals.
+    """
+    objectives, limits = goals.parse_objectives(config.objectives), config.limits()
+    costs.check(limits)
+    free = partial(costs.violation, limits=limits) if limits else None
+    proposers = default_proposers(space.choices, config.ratios)
+    if relaxations:
+        proposers = {proposer: share * (1 - SHARE) for proposer, share in proposers.items()}
+        proposers |= {relaxation: SHARE / len(relaxations) for relaxation in relaxations}
+    engine = NSGA2(
+        space.choices,
+        config.population,
+        space.canonical,
+        free,
+        costs.cheap(objectives),
+        proposers,
+        config.ratios.floor,
+        config.crowding_weights or None,
+        warm_start.read(config.warm_start, space),
+    )
     if free is not None:
         nearest = engine.within_limits(generation_rng(config.supernet.seed, 0), config.population)
         if free(nearest).min() > 0:
@@ -83,59 +78,84 @@ def make_engine(config: Config, space: SearchSpace) -> NSGA2:
                 f"no architecture of {space.name} was found that meets all limits; the nearest has "
                 f"{madds:,} multiply-adds and {params:,} params"
             )
-    return engine
+    if config.engine == "fairfront":
+        return engine
+    loop = PEERS[config.engine](space.choices, len(objectives), config.population)
+    return Peer(loop, space.canonical, **({"free_violation": free} if free else {}))
 
 
-def evolve(
-    config: Config,
-    space: SearchSpace,
-    oracle: SupernetOracle,
-    engine: NSGA2,
-    archive: Archive,
-    proposers: Sequence[RelaxationProposer] = (),
-) -> None:
+def make_score(config: Config, space: SearchSpace, costs: goals.Costs, oracle) -> Callable[[np.ndarray], np.ndarray]:
+    """Encodings (n, L) -> rows (n, C) of `config.names()`."""
+    own = {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
+
+    def score(encodings):
+        values = {
+            "accuracy": oracle.accuracy(encodings),
+            **dict(zip(costs.names, costs.rows(encodings).T, strict=True)),
+        }
+        values |= {name: user.call(name, function, space, encodings) for name, function in own.items()}
+        return np.column_stack([values[name] for name in config.names()])
+
+    return score
+
+
+def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, archive: Archive) -> None:
     """Replays what the archive holds, then goes on until enough is scored or the space has no more."""
-    objectives, limits = goals.parse_objectives(config.objectives), config.limits()
-    tracker = front.Tracker(space, objectives, limits)
+    objectives, limits, names = goals.parse_objectives(config.objectives), config.limits(), config.names()
+    tracker, seed = front.Tracker(costs, objectives, limits), config.supernet.seed
 
-    def tell(found: Generation) -> None:
-        engine.tell(found.encodings, goals.minimised(found.rows, objectives), goals.violation(found.rows, limits))
-        tracker.add(found.rows)
+    def told(found: Generation) -> tuple:
+        values, missed = goals.minimised(found.rows, objectives, names), goals.violation(found.rows, limits, names)
+        return found.encodings, values, missed, found.proposers
 
     generation = 0
     for found in archive.generations():
-        tell(found)
+        engine.replay(generation_rng(seed, generation), *told(found))
+        tracker.add(found.rows)
         generation += 1
     with Progress("search", config.evaluations, len(archive)) as progress:
-        while len(archive) < config.evaluations:
+        while len(archive) < config.evaluations and not stopped(config, archive):
             start, left = time.monotonic(), config.evaluations - len(archive)
-            rng = generation_rng(config.supernet.seed, generation)
-            asked, names = ask(engine, proposers, rng, min(config.population, left))
-            if not len(asked):
+            asked = engine.ask(generation_rng(seed, generation), engine.generation(left))
+            if not len(asked.encodings):
                 print(f"the space has no more architectures: ended after {len(archive)} evaluations")
                 break
-            rows = np.column_stack([oracle.accuracy(asked), space.cost(asked)])
-            found = Generation(asked, rows, names)
-            tell(found)
+            found = Generation(asked.encodings, score(asked.encodings), asked.proposers)
+            engine.tell(*told(found))
+            tracker.add(found.rows)
             archive.record(generation, found, tracker.hypervolume(), time.monotonic() - start)
             generation += 1
-            progress.advance(len(asked), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
+            progress.advance(len(found.rows), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
+
+
+def stopped(config: Config, archive: Archive) -> bool:
+    """Whether one of the other stops is reached; says which."""
+    grown, reason = archive.hypervolumes(), None
+    if config.generations and len(grown) >= config.generations:
+        reason = f"--generations {config.generations}"
+    if config.minutes and archive.seconds() >= 60 * config.minutes:
+        reason = f"--minutes {config.minutes:g}"
+    if config.stalled and len(grown) > config.stalled and grown[-1] <= grown[-1 - config.stalled] * (1 + STALL):
+        reason = f"--stalled {config.stalled}"
+    if reason:
+        print(f"{reason}: ended after {len(archive)} evaluations")
+    return reason is not None
 
 
 def finish(config: Config, space: SearchSpace, archive: Archive) -> None:
     """Writes front.json and prints it."""
     objectives, limits = goals.parse_objectives(config.objectives), config.limits()
-    points = front.front(archive.everything(), objectives, limits)
+    points = front.front(archive.everything(), objectives, limits, archive.measures)
     options = {name: value for name, value in space.spec.items() if name != "name"}
     picks = pick.abc(points)
     content = {"space": space.name, "space_options": options, "objectives": {o.name: o.direction for o in objectives}}
     content |= {"limits": {f"{limit.side}_{limit.name}": limit.bound for limit in limits}}
     content |= {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": points, "picks": picks}
     save_json(config.folder / "front.json", content)
-    show(config.folder, space, points, picks, len(archive))
+    show(config, space, points, picks, len(archive))
 
 
-def show(folder: Path, space: SearchSpace, points: Sequence[front.Point], picks: dict, evaluations: int) -> None:
+def show(config: Config, space: SearchSpace, points: Sequence[front.Point], picks: dict, evaluations: int) -> None:
     if not points:
         print(f"no architecture of {evaluations} scored ones meets the limits; raise --evaluations or loosen them")
         return
@@ -143,27 +163,52 @@ def show(folder: Path, space: SearchSpace, points: Sequence[front.Point], picks:
     front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures")
     print()
     front.show(space, list(picks.values()), list(picks), "Picks: the most accurate under falling multiply-adds")
+    folder, files = config.folder, "front.json, archive.sqlite, supernet.safetensors, settings.json"
     print(f"\nWritten to {folder}:")
-    print("       front.json, archive.sqlite, supernet.safetensors, settings.json")
+    print(f"       {files.replace('supernet.safetensors, ', '') if config.table else files}")
     print(f"Next:  python results/pick.py {folder} --max-madds {picks['B']['madds']}")
-    print(f"       python results/train.py {folder} --pick A")
+    if not config.table:
+        print(f"       python results/train.py {folder} --pick A")
 
 
-def main(config: Config) -> None:
-    space, data = train.load_inputs(config.supernet)
-    engine = make_engine(config, space)
-    supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
-    search = {name: value for name, value in everything.items() if name not in supernet}
-    run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
+def load_table(config: Config) -> tuple[SearchSpace, TableOracle]:
+    """The space and the table; ValueError if they are not of one another."""
+    space, oracle = search_spaces.load(config.supernet.space), TableOracle(config.table)
+    if config.supernet.space_options:
+        raise ValueError("a table is of the space as published: leave out --space-options")
+    try:
+        space.check(oracle.table.encodings)
+    except ValueError as error:
+        raise ValueError(f"{config.table} is no table of --space {space.name}: {error}") from error
+    return space, oracle
+
+
+def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[list[RelaxationProposer], SupernetOracle]:
+    """The relaxations that propose, and the supernet that judges."""
     print(
         f"{space.name}: {space.size:,} architectures; {len(data.train.labels):,} images train, "
         f"{len(data.score.labels):,} score; run folder {config.folder}"
     )
-    proposers = config.proposals.prepare(space, data, config.supernet.seed, config.folder)
+    relaxations = config.proposals.prepare(space, data, config.supernet.seed, config.folder)
     net, _ = train.train(config.supernet, space, data)
-    oracle = train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
-    archive = Archive(config.folder / "archive.sqlite")
-    evolve(config, space, oracle, engine, archive, proposers)
+    return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
+
+
+def main(config: Config) -> None:
+    space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
+    costs = load_costs(config, space)
+    make_engine(config, space, costs)  # limits that nothing meets end here, before anything is written
+    supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
+    search = {name: value for name, value in everything.items() if name not in supernet}
+    run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
+    if config.table:
+        print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
+        oracle, relaxations = data, []
+    else:
+        relaxations, oracle = train_everything(config, space, data)
+    archive = Archive(config.folder / "archive.sqlite", config.names())
+    engine = make_engine(config, space, costs, relaxations)
+    evolve(config, costs, make_score(config, space, costs, oracle), engine, archive)
     finish(config, space, archive)
 
 

@@ -3,7 +3,14 @@
 Shapes: N individuals, M objectives. Pure functions of arrays: (N, M) in, indices or values out.
 """
 
+from functools import cache
+from math import comb
+
 import numpy as np
+from pymoo.algorithms.moo.nsga3 import ReferenceDirectionSurvival
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
+from pymoo.util.ref_dirs import get_reference_directions
 
 
 def dominates(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
@@ -12,54 +19,106 @@ def dominates(objectives: np.ndarray, violation: np.ndarray | None = None) -> np
     With `violation` (N,) >= 0, constraint domination: whoever violates less dominates, and objectives
     decide only between feasible individuals (violation 0).
     """
-    i, j = objectives[:, None, :], objectives[None, :, :]
-    better = (i <= j).all(-1) & (i < j).any(-1)
+    return dominated_by(objectives, violation, objectives, violation).T
+
+
+def dominated_by(
+    objectives: np.ndarray, violation: np.ndarray | None, others: np.ndarray, others_violation: np.ndarray | None
+) -> np.ndarray:
+    """(N, M), (N,), (O, M), (O,) -> (N, O) bool: [i, j] says that the other j dominates i. As `dominates`."""
+    equal = np.ones((len(objectives), len(others)), dtype=bool)
+    no_worse = equal.copy()
+    for ours, theirs in zip(objectives.T, others.T, strict=True):
+        no_worse &= theirs <= ours[:, None]
+        equal &= theirs == ours[:, None]
+    better = no_worse & ~equal
     if violation is None:
         return better
-    feasible = violation == 0
-    return (better & feasible[:, None] & feasible) | (violation[:, None] < violation)
+    feasible = (violation == 0)[:, None] & (others_violation == 0)
+    return (better & feasible) | (others_violation < violation[:, None])
 
 
 def ranks(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:
     """(N, M) -> (N,) int: 0 for the non-dominated front, 1 for the front without it, and so on."""
-    beats = dominates(objectives, violation)
-    beaten_by = beats.sum(0)
-    rank = np.full(len(objectives), -1)
-    current = 0
-    while (rank < 0).any():
-        front = (beaten_by == 0) & (rank < 0)
+    return fronts(dominates(objectives, violation), len(objectives))
+
+
+def fronts(beats: np.ndarray, n: int) -> np.ndarray:
+    """(N, N) as `dominates` says -> (N,) int ranks; whoever comes after the front that holds the nth, the next rank."""
+    beaten_by, rank = beats.sum(0, dtype=np.int32), np.full(len(beats), -1)
+    left, current = len(beats), 0
+    while left > max(0, len(beats) - n):
+        front = np.flatnonzero(beaten_by == 0)
         rank[front] = current
-        beaten_by = beaten_by - beats[front].sum(0)
+        beaten_by -= beats[front].sum(0, dtype=np.int32)
+        beaten_by[front] = -1
+        left -= len(front)
         current += 1
+    rank[rank < 0] = current
     return rank
 
 
-def crowding(objectives: np.ndarray) -> np.ndarray:
+def crowding(objectives: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """(N, M) of one front -> (N,): the mean over objectives of the gap between the two neighbours, ends infinite.
 
-    Among equal values the order of the rows decides, as in pymoo. An objective that is the same for all says nothing.
+    With `weights` (M,) some objectives' gaps count more (MoGA, arXiv 1908.01314, section 3.3). Among
+    equal values the order of the rows decides, as in pymoo. An objective that is the same for all says nothing.
     """
     n, m = objectives.shape
     if n <= 2:
         return np.full(n, np.inf)
     distance = np.zeros(n)
-    for values in objectives.T:
+    weights = np.ones(m) if weights is None else weights / weights.mean()
+    for values, weight in zip(objectives.T, weights, strict=True):
         order = np.argsort(values, kind="stable")
         span = values[order[-1]] - values[order[0]]
-        if span > 0:
-            distance[order[1:-1]] += (values[order[2:]] - values[order[:-2]]) / span
+        if span > 0 and weight > 0:
+            distance[order[1:-1]] += weight * (values[order[2:]] - values[order[:-2]]) / span
             distance[order[[0, -1]]] = np.inf
     return distance / m
 
 
-def survive(objectives: np.ndarray, violation: np.ndarray | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The best n of N, whole fronts first, then the least crowded: indices, their ranks, their crowding, each (n,)."""
-    rank = ranks(objectives, violation)
-    distance = np.empty(len(rank))
-    for front in np.unique(rank):
-        distance[rank == front] = crowding(objectives[rank == front])
+def survive(
+    objectives: np.ndarray, beats: np.ndarray, n: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The best n of N, whole fronts first, then the least crowded: indices, their ranks, their crowding, each (n,).
+
+    `beats` (N, N) is what `dominates` says; `weights` (M,) are those of `crowding`.
+    """
+    rank = fronts(beats, n)
+    distance = np.zeros(len(rank))
+    for front in range(rank[np.argsort(rank, kind="stable")[:n]].max(initial=-1) + 1):
+        distance[rank == front] = crowding(objectives[rank == front], weights)
     best = np.lexsort((-distance, rank))[:n]  # stable: among equals the older one stays
     return best, rank[best], distance[best]
+
+
+def survive_many(objectives: np.ndarray, beats: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `survive`, for more than three objectives: of the last front, who fills the emptiest of evenly spread
+    directions (NSGA-III, Deb and Jain 2014, by pymoo). Nobody is more crowded than another.
+    """
+    rank = fronts(beats, n)
+    last = np.sort(rank)[:n].max()
+    whole, cut = np.flatnonzero(rank < last), np.flatnonzero(rank == last)
+    if len(whole) + len(cut) > n:
+        pool = np.concatenate([whole, cut])
+        survival = ReferenceDirectionSurvival(spread(objectives.shape[1], n))
+        problem, rng = Problem(n_var=1, n_obj=objectives.shape[1]), np.random.default_rng(len(objectives))
+        people = Population.new("X", pool[:, None], "F", objectives[pool])
+        pool = survival.do(problem, people, n_survive=n, random_state=rng).get("X")[:, 0]
+    else:
+        pool = np.concatenate([whole, cut])
+    best = pool[np.lexsort((pool, rank[pool]))]
+    return best, rank[best], np.zeros(len(best))
+
+
+@cache
+def spread(m: int, n: int) -> np.ndarray:
+    """At most n (but no fewer than m) directions, evenly spread (Das and Dennis 1998): (n', m)."""
+    partitions = 1
+    while comb(partitions + m, m - 1) <= n:
+        partitions += 1
+    return get_reference_directions("das-dennis", m, n_partitions=partitions)
 
 
 def nondominated(objectives: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 front.json: {"format": 1, "space": name, "space_options": the rest of what `search_spaces.load` takes,
 "objectives": {name: "max" | "min"}, "limits": {"max_madds": 350000000.0, ...}, "evaluations": n,
 "hypervolume": 0..1, "front": [point, ...], "picks": {"A": point, ...}}; a point is {"encoding": [...], "accuracy": ...,
-"madds": ..., "params": ..., "proposer": ...}, and a pick has also "why".
+"madds": ..., "params": ..., "proposer": ...} and the other objectives, and a pick has also "why".
 """
 
 import math
@@ -17,26 +17,32 @@ from rich.console import Console
 from rich.table import Table
 
 from evo.archive import Generation
-from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, scale, violation
+from evo.objectives import MEASURES, NOUNS, Costs, Limit, Objective, columns, minimised, scale, violation
 from evo.survival import nondominated
 from search_spaces import SearchSpace
+from search_spaces.cost import COLUMNS
 from supernet.checkpoint import load_json
 
 Point = dict
 NAME = r"[A-Za-z0-9][\w-]*"  # of a pick: it becomes a file's name
+WIDE = 13  # letters of a column's head
 KEYS = {"space", "space_options", "front", "picks"}  # what its readers rely on
 
 
-def front(found: Generation, objectives: Sequence[Objective], limits: Sequence[Limit]) -> list[Point]:
-    """The non-dominated architectures within the limits, the most accurate first."""
-    feasible = np.flatnonzero(violation(found.rows, limits) == 0)
-    best = feasible[nondominated(minimised(found.rows[feasible], objectives))]
+def front(
+    found: Generation, objectives: Sequence[Objective], limits: Sequence[Limit], names: Sequence[str] = MEASURES
+) -> list[Point]:
+    """The non-dominated architectures within the limits, the most accurate first; `names` are those of the rows."""
+    feasible = np.flatnonzero(violation(found.rows, limits, names) == 0)
+    best = feasible[nondominated(minimised(found.rows[feasible], objectives, names))]
     best = best[np.lexsort((found.rows[best, 1], -found.rows[best, 0]))]
     return [
         {
             "encoding": found.encodings[i].tolist(),
-            "accuracy": float(found.rows[i, 0]),
-            **{name: int(value) for name, value in zip(MEASURES[1:], found.rows[i, 1:], strict=True)},
+            **{
+                name: int(value) if name in COLUMNS else float(value)
+                for name, value in zip(names, found.rows[i], strict=True)
+            },
             "proposer": found.proposers[i],
         }
         for i in best
@@ -50,20 +56,27 @@ def hypervolume(objectives: np.ndarray, best: np.ndarray, worst: np.ndarray) -> 
 
 
 class Tracker:
-    """The front of all rows of MEASURES added so far, as the search sees it: its hypervolume and the best accuracy."""
+    """The front of all rows added so far, as the search sees it: its hypervolume and the best accuracy.
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[Objective], limits: Sequence[Limit]):
+    An objective whose best and worst nobody knows is measured by those of the rows that are added first.
+    """
+
+    def __init__(self, costs: Costs, objectives: Sequence[Objective], limits: Sequence[Limit]):
         self.objectives, self.limits = objectives, limits
-        self.best, self.worst = scale(space, objectives)
+        self.names = columns(objectives, limits)
+        self.best, self.worst = scale(costs, objectives)
         self.points = np.empty((0, len(objectives)))
         self.accuracy = 0.0
 
     def add(self, rows: np.ndarray) -> None:
-        """(n, 3); rows that miss a limit do not count."""
-        feasible = rows[violation(rows, self.limits) == 0]
-        points = np.concatenate([self.points, minimised(feasible, self.objectives)])
+        """(n, C) of `columns(objectives, limits)`; rows that miss a limit do not count."""
+        values = minimised(rows, self.objectives, self.names)
+        self.best = np.where(np.isnan(self.best), values.min(0), self.best)
+        self.worst = np.where(np.isnan(self.worst), values.max(0), self.worst)
+        feasible = violation(rows, self.limits, self.names) == 0
+        points = np.concatenate([self.points, values[feasible]])
         self.points = points[nondominated(points)]
-        self.accuracy = max(self.accuracy, *feasible[:, 0], 0.0)
+        self.accuracy = max(self.accuracy, *rows[feasible, 0], 0.0)
 
     def hypervolume(self) -> float:
         return hypervolume(self.points, self.best, self.worst)
@@ -100,12 +113,13 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     rest = f", {len(kept)} of {len(points)} shown" if len(kept) < len(points) else ""
     print(title + rest)
     table = Table(box=None, pad_edge=False)
-    for column in ("", "accuracy", *NOUNS.values()):
+    measured = [name for name in points[0] if name not in ("encoding", "accuracy", "proposer", "why")]
+    for column in ("", "accuracy", *(NOUNS.get(name, name)[:WIDE] for name in measured)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("encoding", no_wrap=True)
     for i in kept:
         point = points[i]
-        costs = (f"{point[name]:,}" for name in NOUNS)
+        costs = (f"{point[name]:,}" if name in COLUMNS else f"{point[name]:.4g}" for name in measured)
         accuracy = "not scored" if point["accuracy"] is None else f"{point['accuracy']:.4f}"
         table.add_row(names[i] if names else "", accuracy, *costs, space.code(point["encoding"]))
     Console(width=max(80, Console().width)).print(table)

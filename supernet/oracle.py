@@ -17,6 +17,7 @@ from supernet import memory, trie
 from supernet.fit import accuracy
 from supernet.memory import Context
 from supernet.model import ChainSupernet, Supernet
+from supernet.table import TableOracle as TableOracle
 
 CALIBRATION_BATCH = 500  # images; part of the definition: batches weigh the same
 CPU_CHUNK, GPU_CHUNK = 500, 5000  # images at once: a GPU idles with few

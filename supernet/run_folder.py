@@ -13,7 +13,8 @@ from supernet.checkpoint import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
 FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass", "workers"}  # may change, are not kept
-GROWS = {"evaluations"}  # kept, and may be raised later
+CODE = "::"  # names a function in a file
+GROWS = {"evaluations", "generations", "minutes", "stalled"}  # kept, and may be raised later
 
 
 def read(folder: Path) -> dict:
@@ -37,7 +38,8 @@ def require(folder: Path) -> dict:
 def merge(config, saved: dict):
     """The config with the saved settings in place of its own; `saved` maps parts to settings.
 
-    ValueError if they are of the wrong types.
+    What names code to run, FILE.py::FUNCTION, is left out: it must be said in every call, for the folder may be a
+    stranger's. ValueError if they are of the wrong types.
     """
 
     def fill(config):
@@ -45,7 +47,7 @@ def merge(config, saved: dict):
         for name, value in fields.items():
             if dataclasses.is_dataclass(value):
                 fields[name] = fill(value)
-            elif name in settings and name not in FREE:
+            elif name in settings and name not in FREE and CODE not in str(settings[name]):
                 fields[name] = tuple(settings[name]) if isinstance(value, tuple) else settings[name]
         return type(config)(**fields)
 

@@ -3,7 +3,6 @@
 Shapes: n architectures, L decisions.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,20 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from evo.engine import NSGA2
 from evo.proposals import drawing
 from evo.proposals.health import STOPS
 from evo.proposals.methods import method
 from evo.proposals.relax import Relaxed, relax
+from evo.proposers import Proposer, State
 from search_spaces import SearchSpace
 from supernet.checkpoint import write
 from supernet.command import Whole
 from supernet.data import Data
 
-SHARE = 0.2  # of a generation
+SHARE = 0.2  # of all proposals, before anything is known of their worth
 
 
-class RelaxationProposer:
+class RelaxationProposer(Proposer):
     """Proposes the architectures of a trajectory, the last one first, then such as its mixture draws.
 
     What it proposes is scored as everybody's proposals are: its own accuracy, which rises with skips, is never asked.
@@ -34,7 +33,7 @@ class RelaxationProposer:
         self.relaxed, self.name = relaxed, relaxed.method.name
         self.trajectory = np.array(list(dict.fromkeys(map(tuple, reversed(trajectory)))), dtype=np.int64)
 
-    def propose(self, rng: np.random.Generator, state, n: int) -> np.ndarray:
+    def propose(self, rng: np.random.Generator, state: State, n: int) -> np.ndarray:
         """The trajectory and n more, (any number, L); `state` is not looked at."""
         drawn = np.array([self.relaxed.encoding(rng) for _ in range(n)], dtype=np.int64)
         return np.concatenate([self.trajectory, drawn.reshape(n, self.trajectory.shape[1])])
@@ -78,22 +77,3 @@ class Proposals:
         relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop)
         write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
         return RelaxationProposer(relaxed, [row["encoding"] for row in history])
-
-
-def ask(
-    engine: NSGA2, proposers: Sequence[RelaxationProposer], rng: np.random.Generator, n: int
-) -> tuple[np.ndarray, list[str]]:
-    """Up to n new architectures, (<= n, L), and who proposed each: SHARE of them the relaxations, else the engine."""
-    found: dict[bytes, tuple[np.ndarray, str]] = {}
-    for i, proposer in enumerate(proposers):
-        most = math.ceil(SHARE * n * (i + 1) / len(proposers))
-        proposed = proposer.propose(rng, None, n)
-        if engine.free_violation is not None:
-            proposed = proposed[engine.free_violation(proposed) == 0]
-        for row in proposed:
-            if len(found) < most and row.tobytes() not in engine.seen:
-                found.setdefault(row.tobytes(), (row, proposer.name))
-    asked = [row for row in engine.ask(rng, n) if row.tobytes() not in found][: n - len(found)]
-    evolved = "evolution" if len(engine.encodings) else "random"
-    names = [name for _, name in found.values()] + [evolved] * len(asked)
-    return np.array([row for row, _ in found.values()] + asked, dtype=np.int64).reshape(-1, len(engine.choices)), names

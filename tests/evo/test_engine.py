@@ -1,7 +1,12 @@
+import math
+
 import numpy as np
 import pytest
+from pymoo.indicators.hv import HV
 
-from evo.engine import NSGA2, minimise
+from evo import survival
+from evo.engine import NSGA2, Ratios, default_proposers, minimise
+from evo.peers import Peer, Pymoo
 
 
 def leading_ones_trailing_zeros(encodings):
@@ -12,8 +17,8 @@ def leading_ones_trailing_zeros(encodings):
 
 
 def test_no_architecture_is_ever_asked_twice():
-    encodings, values = minimise((3,) * 8, leading_ones_trailing_zeros, 700, seed=1, population=30)
-    assert len(encodings) == len(np.unique(encodings, axis=0)) == 700
+    encodings, values = minimise((3,) * 8, leading_ones_trailing_zeros, 300, seed=1, population=30)
+    assert len(encodings) == len(np.unique(encodings, axis=0)) == 300
     assert (values == leading_ones_trailing_zeros(encodings)).all()
 
 
@@ -24,7 +29,7 @@ def test_a_space_that_is_exhausted_ends_the_search():
 
 
 def test_finds_a_front_that_random_sampling_does_not():
-    choices, n = (2,) * 16, 2000
+    choices, n = (2,) * 16, 500
     encodings, values = minimise(choices, leading_ones_trailing_zeros, n, seed=0, population=50)
     assert (encodings < 2).all()
     front = {(-i, i - 16.0) for i in range(17)}
@@ -45,6 +50,120 @@ def test_any_number_of_objectives(m):
     _, values = minimise((3,) * 8, lambda encodings: encodings @ weights, 300, population=20)
     assert values.shape == (300, m)
     assert values.sum(1).min() == 0  # all zeros is best for each
+
+
+def planted(encodings):
+    """Two objectives at odds and a third; neighbours matter."""
+    weights = np.random.default_rng(0).random((10, 4, 3))
+    values = weights[np.arange(10), encodings].sum(1)
+    return values * [1.0, -1.0, 1.0] + 0.3 * (encodings[:, 1:] == encodings[:, :-1]).sum(1)[:, None] * [1, 0, 0]
+
+
+def volume(values, n, ideal, worst):
+    return HV(ref_point=np.ones(values.shape[1]))((values[:n] - ideal) / (worst - ideal))
+
+
+@pytest.mark.parametrize("cheap", [None, (1, 2), {1: lambda e: planted(e)[:, 1], 2: lambda e: planted(e)[:, 2]}])
+def test_it_needs_fewer_evaluations_than_pymoo(cheap):
+    choices, n = (4,) * 10, 150
+    _, ours = minimise(choices, planted, n, seed=3, cheap=cheap)
+    theirs, engine = [], Peer(Pymoo(choices, 3, 20))
+    while sum(map(len, theirs)) < 2 * n:
+        batch, _ = engine.ask(np.random.default_rng((3, len(theirs))))
+        engine.tell(batch, planted(batch))
+        theirs.append(planted(batch))
+    theirs = np.concatenate(theirs)
+    everything = np.concatenate([ours, theirs])
+    scale = everything.min(0), everything.max(0)
+    assert volume(ours, n, *scale) > volume(theirs, 2 * n, *scale)
+
+
+def test_cheap_columns_by_number_and_by_function_are_the_same_search():
+    first, _ = minimise((4,) * 10, planted, 80, cheap=[1, 2])
+    second, _ = minimise((4,) * 10, planted, 80, cheap={m: lambda e, m=m: planted(e)[:, m] for m in (1, 2)})
+    assert (first == second).all()
+
+
+def test_with_cheap_functions_nothing_is_scored_twice():
+    scored = []
+
+    def counted(encodings):
+        scored.extend(map(tuple, encodings))
+        return planted(encodings)
+
+    minimise((4,) * 10, counted, 120, cheap={1: lambda e: planted(e)[:, 1]})
+    assert len(set(scored)) == len(scored) == 120
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [(7,), (1,) * 5, (5000,), (2,) * 60, (1000, 1, 3) * 5, (3, 200_000)],
+    ids=lambda choices: f"{len(choices)}x{max(choices)}",
+)
+@pytest.mark.parametrize("m", [1, 2, 4])
+def test_any_box_of_integers(choices, m):
+    targets = np.random.default_rng(0).random((m, len(choices))) * (np.array(choices) - 1)
+
+    def distances(encodings):
+        return (np.abs(encodings[:, None] - targets) / np.array(choices)).sum(2)
+
+    n = min(60, math.prod(choices))
+    encodings, values = minimise(choices, distances, 60)
+    assert len(np.unique(encodings, axis=0)) == len(encodings) == n
+    assert (encodings >= 0).all()
+    assert (encodings < choices).all()
+    if m == 1 and n == 60:
+        blind = np.random.default_rng(1).integers(choices, size=(n, len(choices)))
+        assert values.min() < distances(blind).min()
+
+
+def test_the_front_is_that_of_everything_told_that_meets_the_limits(rng):
+    engine = NSGA2((4,) * 6, 10)
+    encodings = rng.permutation(np.stack(np.unravel_index(np.arange(4**6), (4,) * 6), axis=1))[:200]
+    values, missed = rng.integers(0, 6, (200, 2)).astype(float), rng.integers(0, 2, 200).astype(float)
+    for part in np.split(np.arange(200), 10):
+        engine.tell(encodings[part], values[part], missed[part], ["natural"] * 20)
+    met = np.flatnonzero(missed == 0)
+    assert set(engine.front) == set(met[survival.ranks(values[met]) == 0])
+
+
+def test_every_proposer_has_its_say_and_is_named():
+    engine, names = NSGA2((4,) * 10, 70, cheap={1: lambda e: planted(e)[:, 1]}), []
+    for generation in range(16):
+        asked = engine.ask(np.random.default_rng(generation))
+        assert len(asked.proposers) == len(asked.encodings)
+        engine.tell(asked.encodings, planted(asked.encodings), None, asked.proposers)
+        names += asked.proposers
+    assert set(names) == {"random", "predictor", "natural", "controller", "roulette", "regulator"}
+
+
+def test_what_is_told_alone_decides_what_is_asked_next():
+    """So that a resumed search goes on as the whole one: proposers learn from what is told, not from asking."""
+    whole, resumed = NSGA2((4,) * 10), NSGA2((4,) * 10)
+    told = []
+    for generation in range(12):
+        asked = whole.ask(np.random.default_rng(generation))
+        whole.tell(asked.encodings, planted(asked.encodings), None, asked.proposers)
+        told.append(asked)
+    for asked in told[:6]:
+        resumed.tell(asked.encodings, planted(asked.encodings), None, asked.proposers)
+    for generation in range(6, 12):
+        asked = resumed.ask(np.random.default_rng(generation))
+        assert (asked.encodings == told[generation].encodings).all()
+        assert asked.proposers == told[generation].proposers
+        resumed.tell(asked.encodings, planted(asked.encodings), None, asked.proposers)
+
+
+@pytest.mark.parametrize(("name", "value"), [("predictor", -0.1), ("mutation", 2.0), ("floor", 0.5)])
+def test_impossible_ratios_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"--{name} must be"):
+        Ratios(**{name: value})
+
+
+def test_ratios_are_the_published_ones_and_add_up():
+    shares = {proposer.name: share for proposer, share in default_proposers((6,) * 19, Ratios(predictor=0.0)).items()}
+    assert shares == pytest.approx({"natural": 0.2, "controller": 0.455, "roulette": 0.195, "regulator": 0.15})
+    assert sum(default_proposers((6,) * 19).values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -79,7 +198,7 @@ def test_equal_networks_count_once():
     engine = NSGA2((3, 3, 3), 10, canonical)
     asked = []
     for generation in range(5):
-        batch = engine.ask(np.random.default_rng(generation))
+        batch, _ = engine.ask(np.random.default_rng(generation))
         asked += [tuple(row) for row in batch]
         if len(batch):
             engine.tell(batch, leading_ones_trailing_zeros(batch))
@@ -92,7 +211,7 @@ def test_free_limits_are_kept_by_every_candidate():
     engine = NSGA2((10,) * 10, 20, free_violation=lambda encodings: np.maximum(0.0, encodings.sum(1) - 6.0))
     seen = set()
     for generation in range(8):
-        batch = engine.ask(np.random.default_rng(generation))
+        batch, _ = engine.ask(np.random.default_rng(generation), 20)
         assert len(batch) == 20
         assert (batch.sum(1) <= 6).all()
         seen |= {tuple(row) for row in batch}
@@ -102,4 +221,4 @@ def test_free_limits_are_kept_by_every_candidate():
 
 def test_limits_that_nobody_meets_end_the_search_at_once():
     engine = NSGA2((3,) * 30, 20, free_violation=lambda encodings: np.ones(len(encodings)))
-    assert len(engine.ask(np.random.default_rng(0))) == 0
+    assert len(engine.ask(np.random.default_rng(0)).encodings) == 0

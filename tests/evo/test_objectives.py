@@ -38,14 +38,14 @@ def test_violation_is_relative_and_adds_up():
 def test_impossible_limits_name_the_extreme_that_exists():
     space = search_spaces.load("fairnas")
     with pytest.raises(ValueError, match=r"--max-madds 100,000,000: the cheapest has 247,129,856 multiply-adds"):
-        goals.check_limits(space, goals.parse_limits(max_madds="100M"))
-    goals.check_limits(space, goals.parse_limits(max_madds="300M", max_params="4M"))
+        goals.Costs(space).check(goals.parse_limits(max_madds="100M"))
+    goals.Costs(space).check(goals.parse_limits(max_madds="300M", max_params="4M"))
 
 
 def test_scale_bounds_every_architecture(rng):
     space = search_spaces.load("digits")
     chosen = goals.parse_objectives(["accuracy", "madds", "params:max"])
-    best, worst = goals.scale(space, chosen)
+    best, worst = goals.scale(goals.Costs(space), chosen)
     encodings = space.sample(rng, 500)
     values = goals.minimised(np.column_stack([rng.random(500), space.cost(encodings)]), chosen)
     assert (best <= values).all()

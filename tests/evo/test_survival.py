@@ -71,7 +71,7 @@ def test_survivors_equal_pymoo_and_deap(seed):
     points = np.unique(tied(rng, 120, 3, levels=12), axis=0)
     rng.shuffle(points)
     n = len(points) // 2
-    best, rank, distance = survival.survive(points, None, n)
+    best, rank, distance = survival.survive(points, survival.dominates(points), n)
     assert (survival.ranks(points)[best] == rank).all()
 
     fronts = NonDominatedSorting().do(points, n_stop_if_ranked=n)
@@ -89,7 +89,7 @@ def test_survivors_equal_pymoo_and_deap(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_survivors_are_the_same_individuals_unless_equals_are_cut_apart(seed):
     points = np.random.default_rng(seed).random((80, 3))
-    everyone, rank, distance = survival.survive(points, None, 80)
+    everyone, rank, distance = survival.survive(points, survival.dominates(points), 80)
     if (rank[39], distance[39]) == (rank[40], distance[40]):  # both at an end of the last front
         assert np.isinf(distance[39])
         return
@@ -109,7 +109,8 @@ def test_constraint_domination(rng):
 
 def test_all_infeasible_population_survives_by_violation(rng):
     violation = rng.permutation(np.arange(1.0, 21.0))
-    best, _, _ = survival.survive(tied(rng, 20, 2), violation, 5)
+    points = tied(rng, 20, 2)
+    best, _, _ = survival.survive(points, survival.dominates(points, violation), 5)
     assert set(violation[best]) == {1.0, 2.0, 3.0, 4.0, 5.0}
 
 
@@ -122,4 +123,63 @@ def test_nondominated_equals_rank_zero(m, rng):
 
 def test_empty_and_single():
     assert survival.nondominated(np.empty((0, 2))).shape == (0,)
-    assert survival.survive(np.array([[1.0, 2.0]]), None, 5)[0].tolist() == [0]
+    assert survival.survive(np.array([[1.0, 2.0]]), np.zeros((1, 1), dtype=bool), 5)[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_domination_with_ties_and_limits_equals_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    points, missed = tied(rng, 40, 3, 3), rng.integers(0, 3, 40).astype(float)
+
+    def beats(i, j):
+        if missed[i] != missed[j] or missed[i] > 0:
+            return missed[i] < missed[j]
+        return all(points[i] <= points[j]) and any(points[i] < points[j])
+
+    expected = [[beats(i, j) for j in range(40)] for i in range(40)]
+    assert (survival.dominates(points, missed) == expected).all()
+
+
+def test_fronts_beyond_the_nth_may_stay_unsorted(rng):
+    points = tied(rng, 80, 3, 8)
+    whole, part = survival.ranks(points), survival.fronts(survival.dominates(points), 20)
+    last = np.sort(whole)[:20].max()
+    assert (np.minimum(whole, last + 1) == part).all()
+
+
+def test_weighted_crowding_is_the_weighted_mean_of_the_gaps(rng):
+    points = rng.random((30, 2))
+    alone = [survival.crowding(points, np.array(w)) for w in ([1.0, 0.0], [0.0, 1.0])]
+    both = survival.crowding(points, np.array([3.0, 1.0]))
+    inner = np.isfinite(both)
+    assert both[inner] == pytest.approx(0.75 * alone[0][inner] + 0.25 * alone[1][inner])
+    assert survival.crowding(points, np.array([2.0, 2.0])) == pytest.approx(survival.crowding(points))
+
+
+@pytest.mark.parametrize("m", [4, 5])
+def test_many_objectives_keep_whole_fronts_and_then_spread(m, rng):
+    """NSGA-III leaves fewer directions without anybody than crowding does."""
+    points = np.abs(rng.standard_normal((400, m)))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)  # nobody dominates another
+    points[:40] += 1.0  # but these are behind
+    beats, n = survival.dominates(points), 70
+    best, rank, _ = survival.survive_many(points, beats, n)
+    assert len(set(best)) == n
+    assert (rank == survival.ranks(points)[best]).all()
+    assert (rank == 0).all()
+
+    def empty(chosen):
+        rays = survival.spread(m, n)
+        rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+        return len(rays) - len(set((points[chosen] @ rays.T).argmax(1)))
+
+    assert empty(best) < empty(survival.survive(points, beats, n)[0])
+
+
+def test_many_objectives_keep_the_better_front_whole(rng):
+    points = tied(rng, 100, 4, 4)
+    beats = survival.dominates(points)
+    best, rank, _ = survival.survive_many(points, beats, 50)
+    everyone = survival.ranks(points)
+    assert set(np.flatnonzero(everyone < rank.max())) <= set(best)
+    assert (np.diff(rank) >= 0).all()

@@ -46,3 +46,20 @@ def test_tournament_prefers_rank_then_space(rng):
     rank, crowding = np.array([1, 0, 0, 2]), np.array([9.0, 1.0, 5.0, 9.0])
     wins = np.bincount(variation.tournament(rng, rank, crowding, 20_000), minlength=4) / 20_000
     assert wins == pytest.approx([3 / 16, 5 / 16, 7 / 16, 1 / 16], abs=0.02)
+
+
+def test_a_step_changes_one_decision_that_has_options(parents, rng):
+    changed = variation.step(rng, CHOICES, parents[0]) != parents[0]
+    assert (changed.sum(1) == 1).all()
+    assert not changed[:, 3].any()
+    alone = np.zeros((5, 2), dtype=np.int64)
+    assert (variation.step(rng, (1, 1), alone) == alone).all()
+
+
+def test_where_there_are_many_options_steps_are_near_and_far(rng):
+    start = np.full((4000, 1), 500)
+    far = np.abs(variation.step(rng, (1000,), start) - start)
+    assert far.min() > 0
+    assert far.max() <= 500
+    assert (far <= 10).mean() > 0.15
+    assert (far > 100).mean() > 0.4

@@ -13,9 +13,10 @@ from evo import search
 from evo.archive import Archive
 from evo.engine import NSGA2
 from evo.proposals import drawing, methods
-from evo.proposals.proposer import RelaxationProposer, ask
+from evo.proposals.proposer import RelaxationProposer
 from evo.proposals.relax import Relaxed
 from evo.proposals.relaxation import Relaxation
+from evo.proposers import Natural
 from search_spaces import published
 
 QUICK = ("--epochs", "1", "--evaluations", "40", "--population", "20", "--threads", "1", "--recalibrate", "0")
@@ -40,33 +41,30 @@ def test_proposals_are_a_function_of_the_generator(proposer):
     assert (a == b).all()
 
 
-def test_relaxations_get_their_share_and_nothing_is_asked_twice(proposer):
+def test_relaxations_share_the_population_and_nothing_is_asked_twice(proposer):
     space = search_spaces.load("digits")
-    engine, asked = NSGA2(space.choices, 20, space.canonical), []
+    engine, asked = NSGA2(space.choices, 20, space.canonical, proposers={proposer: 0.5, Natural(): 0.5}), []
     for generation in range(4):
-        encodings, names = ask(engine, [proposer], np.random.default_rng(generation), 20)
-        assert len(encodings) == len(names) == 20
-        assert names.count("darts") == 4
-        engine.tell(encodings, space.cost(encodings).astype(float))
-        asked += map(tuple, encodings)
+        found = engine.ask(np.random.default_rng(generation), 20)
+        assert ("darts" in found.proposers) == (generation > 0)  # the first generation is random
+        engine.tell(found.encodings, space.cost(found.encodings).astype(float), proposers=found.proposers)
+        asked += map(tuple, found.encodings)
     assert len(set(asked)) == 80
-    assert asked[0] == (2,) * 6
+    assert (2,) * 6 in asked
 
 
 def test_what_misses_a_free_limit_is_not_proposed(proposer):
     space = search_spaces.load("digits")
-    engine = NSGA2(space.choices, 20, space.canonical, lambda encodings: (encodings.sum(1) > 6).astype(float))
-    encodings, names = ask(engine, [proposer], np.random.default_rng(0), 20)
-    assert (encodings.sum(1) <= 6).all()
-    assert names[:2] == ["darts", "darts"]  # 000000 and 111111; 222222 misses it
 
+    def violation(encodings):
+        return (encodings.sum(1) > 6).astype(float)
 
-def test_without_relaxations_the_engine_asks_alone():
-    space = search_spaces.load("digits")
-    engines = [NSGA2(space.choices, 20, space.canonical) for _ in range(2)]
-    encodings, names = ask(engines[0], [], np.random.default_rng(0), 20)
-    assert (encodings == engines[1].ask(np.random.default_rng(0), 20)).all()
-    assert set(names) == {"random"}
+    engine = NSGA2(space.choices, 20, space.canonical, violation, proposers={proposer: 1.0})
+    first = engine.ask(np.random.default_rng(0), 5)
+    engine.tell(first.encodings, space.cost(first.encodings).astype(float), proposers=first.proposers)
+    found = engine.ask(np.random.default_rng(1), 5)
+    assert (found.encodings.sum(1) <= 6).all()
+    assert found.proposers[0] == "darts"
 
 
 @pytest.mark.parametrize(
@@ -79,10 +77,9 @@ def test_a_search_ends_in_a_front_whose_rows_say_who_proposed_them(script, tmp_p
     outcome = script(search, *flags)
     assert outcome.code == 0, outcome.err
     content = json.loads((folder / "front.json").read_text())
-    named = {name, "partial+noisy x mixed"}
-    assert {point["proposer"] for point in content["front"]} <= {"random", "evolution", *named}
-    _, _, proposers = Archive(folder / "archive.sqlite").everything()
-    assert named < set(proposers)
+    proposers = set(Archive(folder / "archive.sqlite").everything().proposers)
+    assert {name, "partial+noisy x mixed"} < proposers
+    assert {point["proposer"] for point in content["front"]} <= proposers
     before = (folder / "front.json").read_text()
     assert script(search, "--run", folder).code == 0  # finished: nothing is trained or asked again
     assert (folder / "front.json").read_text() == before

@@ -1,0 +1,133 @@
+"""Mutations that are not blind (MoreMNAS, arXiv 1901.01074; FairNAS, arXiv 1907.01845): a learned controller for what
+is hard to know, a roulette wheel for what is cheap to compute, and a regulator that repeats what the front repeats.
+
+Each draws about half the decisions of a crossover's child anew. Shapes: n encodings, L decisions, K options of the
+decision that has most, H hidden.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from evo.proposers import Encodings, Proposer, State, children, parts
+
+HIDDEN = 16
+CLIP, EPOCHS, LR = 0.2, 2, 0.03  # PPO (arXiv 1707.06347), equation 7
+UNIFORM = 0.1  # of the draws are blind, so that no option ever dies out
+RECENT = 500  # of what was told, by which costs of options are judged
+BATCH = 128  # proposals with their reward, before the policy takes a step
+
+
+class Policy(nn.Module):
+    """p(encoding) as a product over decisions, each given those before it. Uniform until it is trained."""
+
+    def __init__(self, choices: Sequence[int], seed: int = 0):
+        super().__init__()
+        decisions, most = len(choices), max(choices)
+        start = torch.randn(decisions * most, HIDDEN, generator=torch.Generator().manual_seed(seed))
+        self.embedding = nn.Parameter(start)  # of option k of decision l: row l * most + k
+        self.weight = nn.Parameter(torch.zeros(decisions, HIDDEN, most))
+        illegal = torch.arange(most) >= torch.tensor(choices)[:, None]
+        self.bias = nn.Parameter(torch.zeros(decisions, 1, most).masked_fill(illegal[:, None], -torch.inf))
+        self.register_buffer("first", torch.arange(decisions)[:, None] * most)
+
+    def log_probability(self, encodings: torch.Tensor) -> torch.Tensor:
+        """(n, L) -> log p(encoding), (n,)."""
+        options = encodings.T  # (L, n)
+        chosen = functional.embedding(options + self.first, self.embedding)  # (L, n, H)
+        context = torch.tanh(chosen.cumsum(0) - chosen)
+        log_p = torch.baddbmm(self.bias, context, self.weight).log_softmax(-1)
+        return log_p.gather(2, options[:, :, None]).sum((0, 2))
+
+    def redraw(self, rng: np.random.Generator, encodings: Encodings, chosen: np.ndarray) -> Encodings:
+        """The decisions marked in `chosen` (n, L), each drawn given what stands before it (by the Gumbel trick)."""
+        embedding, weight, bias = (p.detach().numpy() for p in (self.embedding, self.weight, self.bias))
+        encodings, context = encodings.copy(), np.zeros((len(encodings), HIDDEN), dtype=np.float32)
+        noise = rng.gumbel(size=(len(weight), len(encodings), weight.shape[2])).astype(np.float32)
+        for layer, options in enumerate(encodings.T):  # a view
+            logits = np.tanh(context) @ weight[layer] + bias[layer]
+            options[:] = np.where(chosen[:, layer], (logits + noise[layer]).argmax(1), options)
+            context += embedding[layer * weight.shape[2] + options]
+        return encodings
+
+
+class Controller(Proposer):
+    """The policy, trained by PPO on what became of its proposals."""
+
+    name = "controller"
+
+    def __init__(self, choices: Sequence[int], seed: int = 0):
+        self.policy = Policy(choices, seed)
+        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=LR, fused=True)
+        self.waiting: list[tuple[Encodings, np.ndarray]] = []
+
+    def propose(self, rng, state, n):
+        crossed = children(rng, state, n)
+        anew = parts(rng, *crossed.shape)
+        blind = np.where(rng.random(anew.shape) < UNIFORM, rng.integers(state.choices, size=anew.shape), crossed)
+        return self.policy.redraw(rng, np.where(anew, blind, crossed), anew & (blind == crossed))
+
+    def learn(self, encodings, reward):
+        self.waiting.append((encodings, reward))
+        if sum(len(reward) for _, reward in self.waiting) >= BATCH:
+            encodings, reward = (np.concatenate(column) for column in zip(*self.waiting, strict=True))
+            self.waiting.clear()
+            self._update(torch.from_numpy(encodings), torch.from_numpy(reward).float())
+
+    def _update(self, encodings: torch.Tensor, reward: torch.Tensor) -> None:
+        advantage, before = (reward - reward.mean()) / (reward.std() + 1e-6), None
+        for _ in range(EPOCHS):
+            after = self.policy.log_probability(encodings)
+            before = after.detach() if before is None else before
+            ratio = (after - before).exp()
+            gain = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
+            self.optimiser.zero_grad()
+            (-gain.mean()).backward()
+            self.optimiser.step()
+
+
+class Roulette(Proposer):
+    """Cheap options get larger slices, for one of the cheap objectives at a time; none are proposed without such."""
+
+    name = "roulette"
+
+    def propose(self, rng, state, n):
+        if not state.cheap:
+            return np.empty((0, len(state.choices)), dtype=np.int64)
+        cost = state.objectives[-RECENT:, rng.choice(list(state.cheap))]
+        decisions = zip(state.encodings[-RECENT:].T, state.choices, strict=True)
+        return spin(rng, state, [cheapness(options, cost, k) for options, k in decisions], n)
+
+    def learn(self, encodings, reward):
+        pass
+
+
+class Regulator(Proposer):
+    """Prior knowledge: what the front has often is drawn often."""
+
+    name = "regulator"
+
+    def propose(self, rng, state, n):
+        decisions = zip(state.encodings[state.front].T, state.choices, strict=True)
+        return spin(rng, state, [np.bincount(options, minlength=k) + 1.0 for options, k in decisions], n)
+
+    def learn(self, encodings, reward):
+        pass
+
+
+def cheapness(options: np.ndarray, cost: np.ndarray, k: int) -> np.ndarray:
+    """Options (T,) of one decision and costs (T,) -> (k,): exp(-z) of each option's mean cost, z over the options."""
+    count = np.bincount(options, minlength=k)
+    mean = np.bincount(options, cost - cost.mean(), minlength=k) / np.maximum(count, 1)
+    return np.exp(-(mean - mean.mean()) / (mean.std() or 1.0))
+
+
+def spin(rng: np.random.Generator, state: State, slices: Sequence[np.ndarray], n: int) -> Encodings:
+    """n children; about half the decisions of each are drawn anew, options by the size of their slices, L x (K,)."""
+    crossed = children(rng, state, n)
+    edges = [np.cumsum(each) / each.sum() for each in slices]
+    drawn = np.stack([np.searchsorted(edge[:-1], rng.random(n)) for edge in edges], axis=1)
+    return np.where(parts(rng, *crossed.shape), drawn, crossed)

@@ -1,0 +1,35 @@
+"""Objectives that are functions of the user's own: FILE.py::FUNCTION, called as function(space, encodings).
+
+Shapes: N architectures, L decisions.
+"""
+
+import importlib.util
+from collections.abc import Callable
+
+import numpy as np
+
+from search_spaces import SearchSpace
+
+Function = Callable[[SearchSpace, np.ndarray], np.ndarray]  # encodings (N, L) -> (N,)
+
+
+def load(name: str, file: str) -> Function:
+    """The function called `name` in `file`; ValueError if it cannot be had."""
+    try:
+        spec = importlib.util.spec_from_file_location("user_objective", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return getattr(module, name)
+    except Exception as error:  # whatever the user's file raises
+        raise ValueError(f"objective {name} cannot be had from {file}: {error!r}") from error
+
+
+def call(name: str, function: Function, space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
+    """(N, L) -> (N,) float64; ValueError names the objective if its function raises, or gives what is no such array."""
+    try:
+        values = np.asarray(function(space, encodings), dtype=np.float64)
+    except Exception as error:  # whatever the user's function raises
+        raise ValueError(f"objective {name} failed on {len(encodings)} architectures: {error!r}") from error
+    if values.shape != (len(encodings),):
+        raise ValueError(f"objective {name} must give {len(encodings)} numbers, got shape {values.shape}")
+    return values

@@ -1,0 +1,49 @@
+"""Architectures that a search begins with: published ones, encodings, or the front of an earlier run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evo.archive import Archive
+from evo.objectives import MEASURES, minimised, parse_objectives
+from evo.survival import nondominated
+from search_spaces import SearchSpace
+from search_spaces.published import ARCHITECTURES
+from supernet import run_folder
+
+
+def read(words: Sequence[str], space: SearchSpace) -> np.ndarray:
+    """Names of published architectures, encodings as `space.parse` reads them, run folders -> (n, L).
+
+    ValueError for what is none of these, or of another space.
+    """
+    found = [_read(word, space) for word in words]
+    return np.concatenate([np.empty((0, len(space.choices)), dtype=np.int64), *found])
+
+
+def _read(word: str, space: SearchSpace) -> np.ndarray:
+    if word in ARCHITECTURES:
+        if ARCHITECTURES[word].space != space.name:
+            raise ValueError(f"--warm-start {word} is of space {ARCHITECTURES[word].space}, not {space.name}")
+        return space.check([ARCHITECTURES[word].encoding])
+    if (Path(word) / "archive.sqlite").exists():
+        return _front(Path(word), space)
+    try:
+        return space.check([space.parse(word)])
+    except ValueError as error:
+        raise ValueError(
+            f"--warm-start {word} is no run folder, no published architecture ({', '.join(ARCHITECTURES)}) "
+            f"and no encoding: {error}"
+        ) from error
+
+
+def _front(folder: Path, space: SearchSpace) -> np.ndarray:
+    """Of everything the run scored: whom nobody beats in accuracy, multiply-adds and params."""
+    name = run_folder.require(folder)["space"].get("name")
+    if name != space.name:
+        raise ValueError(f"--warm-start {folder} is a run of space {name}, not {space.name}")
+    archive = Archive(folder / "archive.sqlite")
+    found = archive.everything()
+    values = minimised(found.rows, parse_objectives(MEASURES), archive.measures)
+    return space.check(found.encodings[nondominated(values)])

@@ -1,0 +1,55 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import search_spaces
+from evo import latency
+from evo.objectives import Costs, parse_limits, parse_objectives
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def space():
+    return search_spaces.load("digits")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, space):
+    path = tmp_path_factory.mktemp("latency") / "latency.json"
+    latency.load_or_measure(path, space, CPU)
+    return path
+
+
+def test_latency_is_the_sum_over_decisions(space, path, rng):
+    table, content = latency.load_or_measure(path, space, CPU), json.loads(path.read_text())
+    encodings = space.sample(rng, 20)
+    expected = [content["fixed"] + sum(content["table"][layer][k] for layer, k in enumerate(e)) for e in encodings]
+    assert table.cost(encodings) == pytest.approx(expected)
+    low, high = table.bounds()
+    assert 0 < low <= table.cost(encodings).min() <= table.cost(encodings).max() <= high
+    assert 0 <= content["error"] < 10
+
+
+def test_a_table_is_measured_once_and_kept(space, path, monkeypatch):
+    monkeypatch.setattr(latency, "measure", None)  # would fail if called
+    assert latency.load_or_measure(path, space, CPU).error == json.loads(path.read_text())["error"]
+
+
+def test_a_table_of_another_space_is_refused(path):
+    with pytest.raises(ValueError, match="measured on another space"):
+        latency.load_or_measure(path, search_spaces.load("nas_bench_macro"), CPU)
+
+
+def test_latency_is_an_objective_and_a_limit_like_other_costs(space, path, rng):
+    table = latency.load_or_measure(path, space, CPU)
+    costs, chosen = Costs(space, table), parse_objectives(["accuracy", "latency"])
+    encodings = space.sample(rng, 10)
+    assert (costs.cheap(chosen)[1](encodings) == table.cost(encodings)).all()
+    middle = float(np.median(table.cost(encodings)))
+    missed = costs.violation(encodings, parse_limits(max_latency=str(middle)))
+    assert ((missed > 0) == (table.cost(encodings) > middle)).all()
+    with pytest.raises(ValueError, match=r"--max-latency .* the cheapest has .* ms"):
+        costs.check(parse_limits(max_latency=str(table.bounds()[0] / 2)))

@@ -1,0 +1,214 @@
+"""The main script on a planted table: no supernet, so every way to search is tried in moments."""
+
+import functools
+import itertools
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import search_spaces
+from evo import search
+from evo.archive import Archive
+from results import front
+from supernet.table import TableOracle
+
+KEYS = ["".join(key) for key in itertools.product("012", repeat=8)]
+QUICK = ("--evaluations", "80", "--population", "20")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Larger blocks are better, with noise."""
+    path, noise = tmp_path_factory.mktemp("table") / "macro.json", np.random.default_rng(0).random(len(KEYS))
+    accuracy = [50 + 2 * sum(map(int, key)) + 3 * noise[i] for i, key in enumerate(KEYS)]
+    nets = {key: {"mean_acc": a, "flops": 1, "params": 1} for key, a in zip(KEYS, accuracy, strict=True)}
+    path.write_text(json.dumps(nets))
+    return path
+
+
+@pytest.fixture(scope="module")
+def load():
+    """`search_spaces.load`, which measures each space's costs once for all tests."""
+    return functools.cache(search_spaces.load)
+
+
+@pytest.fixture
+def searched(script, table, tmp_path, load, monkeypatch):
+    """searched("--flag", ..., run="name") -> outcome and folder of a quick search of the table."""
+    monkeypatch.setattr(search.search_spaces, "load", load)
+
+    def run(*flags, run="run"):
+        folder = tmp_path / run
+        return script(search, "--run", folder, "--table", table, "--space", "nas_bench_macro", *QUICK, *flags), folder
+
+    return run
+
+
+def everything(folder):
+    archive = Archive(folder / "archive.sqlite")
+    encodings, rows, proposers = archive.everything()
+    return encodings.tolist(), rows.tolist(), proposers, archive.measures
+
+
+def test_a_table_is_searched_without_images_or_supernet(searched, table):
+    outcome, folder = searched()
+    assert outcome.code == 0, outcome.err
+    encodings, rows, proposers, _ = everything(folder)
+    assert [row[0] for row in rows] == TableOracle(table).accuracy(encodings).tolist()
+    assert {"random", "predictor"} <= set(proposers)
+    assert {path.name for path in folder.iterdir()} == {"archive.sqlite", "settings.json", "front.json"}
+    assert all(len(line) <= 80 for line in outcome.out.splitlines() if str(folder) not in line)
+    assert "results/train.py" not in outcome.out
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--engine", "pymoo"],
+        ["--engine", "deap"],
+        ["--objectives", "accuracy", "madds", "--crowding-weights", "2", "1"],
+        ["--predictor", "0", "--min-accuracy", "0.6"],
+        ["--max-madds", "40M", "--warm-start", "00000000"],
+    ],
+    ids=" ".join,
+)
+def test_stopped_and_called_again_every_search_ends_the_same(searched, script, monkeypatch, flags):
+    outcome, whole = searched(*flags, run="whole")
+    assert outcome.code == 0, outcome.err
+    score, calls = TableOracle.accuracy, []
+
+    def interrupted(self, encodings):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return score(self, encodings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableOracle, "accuracy", interrupted)
+        outcome, folder = searched(*flags, run="stopped")
+    assert outcome.code == 130
+    assert 0 < len(everything(folder)[0]) < 80
+    assert script(search, "--run", folder).code == 0
+    assert everything(folder) == everything(whole)
+
+
+def test_the_archive_names_the_engine_that_proposed(searched):
+    for engine in ("pymoo", "deap"):
+        _, folder = searched("--engine", engine, run=engine)
+        encodings, _, proposers, _ = everything(folder)
+        assert set(proposers) == {engine}
+        assert len({tuple(e) for e in encodings}) == len(encodings) == 80
+
+
+def test_a_warm_start_scores_what_it_is_given_first(searched):
+    outcome, earlier = searched(run="earlier")
+    assert outcome.code == 0
+    kept = [point["encoding"] for point in front.load(earlier)["front"]]
+    outcome, folder = searched("--warm-start", "22222222", earlier, "--seed", "1", run="warm")
+    assert outcome.code == 0, outcome.err
+    encodings, _, proposers, _ = everything(folder)
+    n = proposers.count("given")
+    assert encodings[0] == [2] * 8
+    assert sorted(map(tuple, [[2] * 8, *kept])) == sorted(e for e in map(tuple, encodings[:n]))
+    assert proposers[:n] == ["given"] * n
+
+
+@pytest.mark.parametrize(
+    ("flags", "most"),
+    [(["--generations", "3"], 40), (["--minutes", "1e-05"], 20), (["--stalled", "1", "--objectives", "madds"], 79)],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_other_stops_end_the_search_and_say_so(searched, flags, most):
+    outcome, folder = searched(*flags)
+    assert outcome.code == 0, outcome.err
+    assert f"{flags[0]} {flags[1]}: ended after" in outcome.out
+    assert 20 <= len(everything(folder)[0]) <= most
+    if flags[0] == "--generations":  # a stop may be moved later
+        assert searched("--generations", "4")[0].code == 0
+        assert len(everything(folder)[0]) == 50
+
+
+USER = """
+import numpy as np
+def depth(space, encodings):
+    return (np.asarray(encodings) > 0).sum(1)
+def broken(space, encodings):
+    raise RuntimeError("the device is gone")
+def lost(space, encodings):
+    return np.where(np.asarray(encodings)[:, 0] == 2, np.nan, 1.0)
+def short(space, encodings):
+    return [1.0]
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    (tmp_path / "mine.py").write_text(USER)
+    return tmp_path / "mine.py"
+
+
+def test_functions_of_the_users_own_are_objectives_and_four_make_nsga3(searched, own):
+    outcome, folder = searched("--objectives", "accuracy", "madds", "params", f"{own}::depth:max")
+    assert outcome.code == 0, outcome.err
+    encodings, rows, _, measures = everything(folder)
+    assert measures == ("accuracy", "madds", "params", "depth")
+    assert [row[3] for row in rows] == [sum(option > 0 for option in encoding) for encoding in encodings]
+    content = front.load(folder)
+    assert content["objectives"]["depth"] == "max"
+    assert all("depth" in point for point in content["front"])
+    assert "depth" in outcome.out
+    assert all(len(line) <= 80 for line in outcome.out.splitlines() if str(folder) not in line)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", "objective broken failed on 20 architectures: RuntimeError('the device is gone')"),
+        ("lost", "architecture ["),
+        ("short", "objective short must give 20 numbers"),
+        ("absent", "objective absent cannot be had"),
+        ("depth:up", "must be min or max"),
+    ],
+)
+def test_a_function_that_fails_names_itself(searched, own, name, message):
+    outcome, _ = searched("--objectives", "accuracy", f"{own}::{name}")
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--table", "nowhere.json"], "github.com/xiusu/NAS-Bench-Macro"),
+        (["--space", "digits"], "is no table of --space digits"),
+        (["--space-options", "image_size=64"], "leave out --space-options"),
+        (["--engine", "nsga9"], "known are fairfront, pymoo, deap"),
+        (["--objectives", "a", "b"], "known are accuracy, madds, params, latency and FILE.py::FUNCTION"),
+        (["--crowding-weights", "1", "2"], "--crowding-weights needs 3 numbers"),
+        (["--predictor", "1.5"], "--predictor must be between 0 and 1"),
+        (["--generations", "-1"], "must not be negative"),
+        (["--warm-start", "FairNAS-A"], "is of space fairnas, not nas_bench_macro"),
+        (["--warm-start", "2222"], "no encoding: nas_bench_macro has 8 layers"),
+        (["--latency", "nowhere.json", "--objectives", "latency"], "there is no latency table"),
+        (["--max-madds", "1"], "the cheapest has"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_ends_in_one_line_with_the_mend_and_code_two(searched, flags, message):
+    outcome, folder = searched(*flags)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert message in outcome.err
+    assert not folder.exists()
+
+
+def test_a_table_that_lacks_an_architecture_says_which(searched, table, tmp_path):
+    nets = json.loads(table.read_text())
+    shutil.copy(table, tmp_path / "whole.json")
+    (tmp_path / "part.json").write_text(json.dumps({key: nets[key] for key in KEYS[:3000]}))
+    outcome, _ = searched("--table", tmp_path / "part.json")
+    assert outcome.code == 2
+    assert "part.json has no architecture [" in outcome.err
