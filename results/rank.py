@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results import ranking, truth, verdict
-from results.train import RECIPES
+from results import ranking, recipes, truth, verdict
 from search_spaces import SearchSpace
 from supernet import checkpoint, fit, run_folder, train
 from supernet.command import Run, Text, Whole, call
@@ -120,7 +119,7 @@ def true_accuracies(config: Config, net: Supernet) -> truth.Truth:
     """From the table, or from training each network alone on the run's images."""
     if config.table is not None:
         return truth.from_table(config.table, net.space)
-    recipe = config.training.over(RECIPES.get(net.data.name, RECIPES[""]))
+    recipe = config.training.over(recipes.find(None, net.data.name))
     how = (recipe, config.seed, config.compute.context(net.data.mean.device))
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from results import stand_alone
+from results.recipes import Recipe
+from results.stand_alone import Files
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import fit
 from supernet.data import Data
 from supernet.memory import Context
 from supernet.table import TableOracle
@@ -38,7 +40,7 @@ def _show(choices: Sequence[int]) -> str:
 
 
 def trained(
-    folder: Path, space: SearchSpace, data: Data, recipe: fit.Recipe, seed: int, context: Context, encodings: np.ndarray
+    folder: Path, space: SearchSpace, data: Data, recipe: Recipe, seed: int, context: Context, encodings: np.ndarray
 ) -> np.ndarray:
     """Test accuracy of every network (N, L) after this recipe: (N,). Checkpoints in `folder`: called again, it goes on.
 
@@ -58,7 +60,7 @@ def alone(
     encoding: Sequence[int],
     space: SearchSpace,
     data: Data,
-    recipe: fit.Recipe,
+    recipe: Recipe,
     seed: int,
     context: Context,
 ) -> float:
@@ -68,15 +70,6 @@ def alone(
     net = net.to(data.mean.device, memory_format=torch.channels_last)
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": encoding, "seed": seed, "recipe": vars(recipe)}
 
-    def backward(images, labels, step):
-        with context():
-            loss = recipe.loss(net(images), labels)
-        loss.backward()
-        return loss.detach()
-
-    def evaluate(net, images=data.score):
-        with context():
-            return fit.accuracy(net.eval(), *images, data.normalise).item()
-
-    fit.fit(net, backward, evaluate, data, recipe, seed, path, meta, title)
-    return evaluate(net, data.test)
+    files = Files(path, path.with_suffix(".last.safetensors"))
+    stand_alone.fit(net, data, recipe, seed, files, meta, title, context=context)
+    return stand_alone.scores(net, data.test, data.normalise, context)["accuracy"]
