@@ -162,6 +162,16 @@ def test_functions_of_the_users_own_are_objectives_and_four_make_nsga3(searched,
     assert all(len(line) <= 80 for line in outcome.out.splitlines() if str(folder) not in line)
 
 
+def test_code_that_a_strangers_folder_names_is_not_run(searched, own, script):
+    outcome, folder = searched("--objectives", "accuracy", "madds", f"{own}::depth")
+    assert outcome.code == 0, outcome.err
+    own.write_text(f"open({str(own.with_suffix('.ran'))!r}, 'w')")
+    again = script(search, "--run", folder)
+    assert again.code == 2
+    assert "--objectives" in again.err
+    assert not own.with_suffix(".ran").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
