@@ -73,8 +73,8 @@ def fit(
             if figures["accuracy"] >= best:
                 checkpoint.save(files.best, _prefixed("net", _bare(kept)), {**meta, "best_epoch": epoch + 1})
             checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
-            speed = data.steps(recipe.batch_size) * recipe.batch_size / seconds
-            progress.advance(1, **figures, **{"images/s": speed})
+            seen = data.steps(recipe.batch_size) * min(recipe.batch_size, len(data.train.labels))
+            progress.advance(1, **figures, **{"images/s": seen / seconds})
     tensors, _ = checkpoint.load(files.best, meta["kind"])
     net.load_state_dict(_part(tensors, "net"))
     net.eval()

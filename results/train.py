@@ -88,7 +88,7 @@ class Config:
             raise ValueError(f"--seed must not be negative, got {' '.join(map(str, self.seed)) or 'none'}")
         if self.name and len(self.pick) > 1:
             raise ValueError("--name is for one network; leave it out, or train one --pick")
-        if (self.encoding, self.transfer, self.inherit or None).count(None) < 2 and self.transfer:
+        if self.transfer is not None and (self.encoding is not None or self.inherit):
             raise ValueError("--transfer has its own architecture and weights: leave out --encoding and --inherit")
         if self.parts < 1:
             raise ValueError(f"--parts must be at least 1, got {self.parts}")
@@ -155,6 +155,8 @@ def main(config: Config) -> None:
     asked = jobs(config, folder, content, space)
     images = config.images.over(saved["settings"]["supernet"])
     recipe = config.training.over(recipes.find(config.recipe, images.data))
+    if 2 * config.parts > recipe.batch_size:
+        raise ValueError(f"--parts {config.parts} of {recipe.batch_size} images leave less than two in one")
     target = config.compute.target()
     data = load(images)
     config.compute.set_threads(data.image_size)
@@ -204,9 +206,10 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
     name = card["name"]
     print(f"{name}: {space.describe(card['encoding'])}")
     print(f"{card['madds']:,} multiply-adds, {card['params']:,} params; epoch {card['best_epoch']} of {card['epochs']}")
-    said = "nothing" if card["supernet_accuracy"] is None else f"{card['supernet_accuracy']:.4f}"
-    print(f"the supernet said   {said} on the {len(data.score.labels):,} held-out images")
-    print(f"stand-alone         {card['score_accuracy']:.4f} on the same images, which chose the epoch")
+    held_out = f"the {len(data.score.labels):,} held-out images"
+    if card["supernet_accuracy"] is not None:
+        print(f"the supernet said   {card['supernet_accuracy']:.4f} on {held_out}")
+    print(f"stand-alone         {card['score_accuracy']:.4f} on {held_out}, which chose the epoch")
     unseen = "images that no search has seen"
     print(f"stand-alone, test   {card['test_accuracy']:.4f} on {len(data.test.labels):,} {unseen}")
     if len(data.classes) > 5:

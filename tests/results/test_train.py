@@ -1,4 +1,5 @@
 import json
+import shutil
 from statistics import mean, stdev
 
 import pytest
@@ -13,11 +14,21 @@ from supernet.fit import accuracy
 QUICK = ("--epochs", "3", "--threads", "1")
 
 
-@pytest.fixture
-def trained(script, run_copy):
-    outcome = script(train, run_copy, "--pick", "A", *QUICK)
+@pytest.fixture(scope="module")
+def once(finished_run, tmp_path_factory, module_script):
+    """A run whose pick A is trained, and what was printed."""
+    run = shutil.copytree(finished_run, tmp_path_factory.mktemp("trained") / "run")
+    outcome = module_script(train, run, "--pick", "A", *QUICK)
     assert outcome.code == 0, outcome.err
-    return run_copy, outcome
+    return run, outcome
+
+
+@pytest.fixture
+def trained(once, tmp_path):
+    """A copy of it."""
+    run, outcome = once
+    copy = shutil.copytree(run, tmp_path / "run")
+    return copy, outcome._replace(out=outcome.out.replace(str(run), str(copy)))
 
 
 def test_a_pick_is_trained_and_reported_beside_the_supernets_word(trained, digits):
@@ -112,6 +123,7 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--seed", "-1"], "--seed must not be negative"),
         (["--recipe", "x"], "unknown --recipe 'x'; known are digits, cifar"),
         (["--parts", "0"], "--parts must be at least 1"),
+        (["--parts", "5", "--batch-size", "8"], "leave less than two in one"),
         (["--pick", "A", "B", "--name", "x"], "--name is for one network"),
         (["--transfer", "A"], "has no trained 'A'"),
         (["--transfer", "A", "--inherit"], "leave out --encoding and --inherit"),
