@@ -107,23 +107,25 @@ def gpu() -> str:
     return "\n\n".join(there + ([table(["on a GPU", "`benchmarks/gpu.sh`"], gone)] if gone else []))
 
 
+def verdict(p: dict) -> str:
+    """Of a pick and its random rivals: the difference of the means, and whether it is more than any network's spread."""
+    gap = p["test_accuracy"] - sum(r["test_accuracy"] for r in p["random"]) / len(p["random"])
+    spread = max(p["spread"], *(r["spread"] for r in p["random"]))
+    word = "better" if gap > spread else "worse" if gap < -spread else "within the spread"
+    return f"{word} ({gap:+.4f})"
+
+
 def picks() -> str:
     """One row per pick and record: its accuracy against that of its random rivals."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("picks-*.json"))]
     rows = []
-    for path in sorted(record.RECORDS.glob("picks-*.json")):
-        for name, p in record.load(path.stem)["picks"].items():
-            rivals = " ".join(f"{r['test_accuracy']:.4f}" for r in p["random"])
+    for r in records:
+        for name, p in r["picks"].items():
             own = f"{p['test_accuracy']:.4f} ± {p['spread']:.4f}"
-            rows.append([path.stem.removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals])
-    head = [
-        "images",
-        "pick",
-        "multiply-adds",
-        "test accuracy, spread over seeds",
-        "random networks of equal multiply-adds",
-    ]
-    sources = [source(record.load(path.stem)) for path in sorted(record.RECORDS.glob("picks-*.json"))]
-    return "\n\n".join([table(head, rows), *sources])
+            rivals = " ".join(f"{rival['test_accuracy']:.4f}" for rival in p["random"])
+            rows.append([r["name"].removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals, verdict(p)])
+    head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks", "the pick is"]
+    return "\n\n".join([table(head, rows), *map(source, records)])
 
 
 def report() -> str:
