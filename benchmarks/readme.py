@@ -108,7 +108,7 @@ def gpu() -> str:
 
 
 def verdict(p: dict) -> str:
-    """Of a pick and its random rivals: the difference of the means, and whether it is more than any network's spread."""
+    """Of a pick and its random rivals: the difference of the means, and whether it exceeds any network's spread."""
     gap = p["test_accuracy"] - sum(r["test_accuracy"] for r in p["random"]) / len(p["random"])
     spread = max(p["spread"], *(r["spread"] for r in p["random"]))
     word = "better" if gap > spread else "worse" if gap < -spread else "within the spread"
