@@ -83,9 +83,10 @@ class Archive:
 
     def find(self, encoding: Sequence[int]) -> dict | None:
         """The one line of an architecture: its measures, proposer, generation and when (seconds since 1970)."""
-        columns = (*MEASURES, "proposer", "generation", "at")
+        columns = (*self.measures, "proposer", "generation", "at")
         text = json.dumps([int(option) for option in encoding])
-        query = f"SELECT {', '.join(columns)} FROM evaluations WHERE encoding = ?"
+        quoted = ", ".join(f'"{name}"' for name in columns)
+        query = f"SELECT {quoted} FROM evaluations WHERE encoding = ?"
         line = self.db.execute(query, (text,)).fetchone()
         return dict(zip(columns, line, strict=True)) if line else None
 

@@ -1,7 +1,7 @@
 """Model cards: what a pick is and where it comes from, as JSON that outlives its run.
 
 {"format": 1, "name": ..., "why": ..., "space": what `search_spaces.load` takes, "encoding": [...], "blocks": in words,
-"objectives": {"accuracy": the supernet's, null if it was not scored, "madds": ..., "params": ...}, "provenance":
+"objectives": {"accuracy": the supernet's, null if it was not scored, "madds": ..., "params": ..., ...}, "provenance":
 {"run": ..., "proposer": ..., "generation": ..., "scored": when, "settings": ..., "images": ..., "versions": ...}}
 """
 
@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from evo.archive import Archive
-from evo.objectives import MEASURES
 from results import front
 from search_spaces import SearchSpace
 from supernet import run_folder
@@ -28,6 +27,6 @@ def make(folder: Path, name: str, point: front.Point, space: SearchSpace, archiv
         "space": space.spec,
         "encoding": point["encoding"],
         "blocks": space.describe(point["encoding"]),
-        "objectives": {measure: point[measure] for measure in MEASURES},
+        "objectives": {name: value for name, value in point.items() if name not in ("encoding", "proposer", "why")},
         "provenance": provenance,
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evo.archive import Generation
-from evo.objectives import Limit, Objective, minimised, violation
+from evo.objectives import MEASURES, Limit, Objective, minimised, violation
 from evo.survival import nondominated
 from results import front
 from search_spaces import SearchSpace
@@ -21,13 +21,16 @@ def proposers(scored: Generation) -> list[str]:
     return list(dict.fromkeys(scored.proposers))[:MOST]
 
 
-def convergence(scored: Generation, objectives: Sequence[Objective], limits: Sequence[Limit]) -> dict[str, np.ndarray]:
+def convergence(
+    scored: Generation, objectives: Sequence[Objective], limits: Sequence[Limit], names: Sequence[str] = MEASURES
+) -> dict[str, np.ndarray]:
     """Per proposer, and for all together: (S, 2) evaluations so far, hypervolume of what it alone has found.
 
-    As a share of what all have found in the end. The box lies between the best and the worst values scored.
+    As a share of what all have found in the end. The box lies between the best and the worst values scored; `names`
+    are those of the rows.
     """
-    values = minimised(scored.rows, objectives)
-    feasible = violation(scored.rows, limits) == 0
+    values = minimised(scored.rows, objectives, names)
+    feasible = violation(scored.rows, limits, names) == 0
     if not feasible.any():
         return {}
     best, worst = values[feasible].min(0), values[feasible].max(0)

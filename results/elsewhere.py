@@ -31,7 +31,7 @@ def tensorboard(run: Run, folder: Path) -> Path:
             for epoch, row in enumerate(history, 1):
                 for figure in ("loss", "accuracy"):
                     writer.add_scalar(f"{name}/{figure}", row[figure], epoch)
-        for name, curve in curves.convergence(run.scored, run.objectives, run.limits).items():
+        for name, curve in curves.convergence(run.scored, run.objectives, run.limits, run.names).items():
             for evaluations, share in curve:
                 writer.add_scalar(f"search/hypervolume of {name}", share, int(evaluations))
     return folder

@@ -18,7 +18,7 @@ DPI = 200
 def draw(run: Run, folder: Path) -> list[str]:
     """Writes every figure the run has something for; returns their names."""
     found = {f"front-{cost}": _front(run, cost) for cost in run.names[1:] if len(run.scored.rows)}
-    if convergence := curves.convergence(run.scored, run.objectives, run.limits):
+    if convergence := curves.convergence(run.scored, run.objectives, run.limits, run.names):
         found["convergence"] = _lines(convergence, "evaluations", "hypervolume, share of the final")
     for name in ("loss", "accuracy") if run.supernet else ():
         epochs = np.arange(1, len(run.supernet) + 1)
@@ -48,7 +48,7 @@ def _plain(text: str) -> str:
 
 def _front(run: Run, cost: str) -> Figure:
     """Accuracy against one cost: dominated points faint, picks named."""
-    axes, column = _axes(NOUNS[cost], "accuracy"), run.names.index(cost)
+    axes, column = _axes(NOUNS.get(cost, cost), "accuracy"), run.names.index(cost)
     points = run.points()
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)

@@ -118,7 +118,7 @@ def _axis(run: Run, k: int, name: str) -> dict:
 
 def _figures(run: Run, points: list[front.Point]) -> list:
     found = [charts.front()] if len(run.scored.rows) else []
-    if convergence := curves.convergence(run.scored, run.objectives, run.limits):
+    if convergence := curves.convergence(run.scored, run.objectives, run.limits, run.names):
         found.append(charts.lines("convergence", list(convergence.values()), "evaluations", "share of the final"))
     found += _training([run.supernet], "supernet")
     found += _training([card["history"] for _, card in _trained(run)], "trained")

@@ -58,9 +58,9 @@ class Config:
         return parse_limits(**bounds)
 
 
-def rows(points: Sequence[front.Point]) -> np.ndarray:
-    """(N, 3), MEASURES."""
-    return np.array([[p[name] for name in MEASURES] for p in points], dtype=float).reshape(-1, len(MEASURES))
+def rows(points: Sequence[front.Point], names: Sequence[str] = MEASURES) -> np.ndarray:
+    """(N, C): what the points say of `names`."""
+    return np.array([[p[name] for name in names] for p in points], dtype=float).reshape(-1, len(names))
 
 
 def abc(points: Sequence[front.Point]) -> dict[str, front.Point]:
@@ -82,7 +82,8 @@ def knee(points: Sequence[front.Point], objectives: Sequence[Objective]) -> fron
 
     (Das, On characterizing the "knee" of the Pareto curve, 1999.)
     """
-    values = minimised(rows(points), objectives)
+    names = [objective.name for objective in objectives]
+    values = minimised(rows(points, names), objectives, names)
     span = np.ptp(values, axis=0)
     scaled = (values - values.min(0)) / np.where(span > 0, span, 1.0)
     return {**points[int(scaled.sum(1).argmin())], "why": "the knee of the front: the best trade of all objectives"}
@@ -114,7 +115,7 @@ def by_hand(space: SearchSpace, encoding: Sequence[int], archive: Archive | None
     }
     if line is None:
         return {**point, "proposer": "hand", "why": "chosen by hand; the search has not scored it"}
-    return {**point, **{name: line[name] for name in (*MEASURES, "proposer")}, "why": "chosen by hand"}
+    return {**point, **{name: line[name] for name in (*archive.measures, "proposer")}, "why": "chosen by hand"}
 
 
 def main(config: Config) -> None:

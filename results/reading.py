@@ -6,7 +6,7 @@ Shapes: N architectures scored, L decisions, C measures of each.
 import json
 import operator
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 
 import search_spaces
 from evo.archive import Generation
-from evo.objectives import MEASURES, Limit, Objective, parse_limits, parse_objectives
+from evo.objectives import DIRECTIONS, MEASURES, Limit, Objective, columns, parse_limits, parse_objectives
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
@@ -48,7 +48,7 @@ class Run(NamedTuple):
 
     def points(self) -> list[front.Point]:
         """The front of what was scored, the most accurate first."""
-        return front.front(self.scored, self.objectives, self.limits)
+        return front.front(self.scored, self.objectives, self.limits, self.names)
 
     def picks(self) -> dict[str, front.Point]:
         """A, B, C, the knee, and what front.json names besides, as far as it is of this space."""
@@ -76,13 +76,12 @@ def read(folder: Path) -> Run:
     search = _part(_part(settings, "settings"), "search")
     objectives = attempt(lambda: _objectives(search, content), parse_objectives(MEASURES))
     limits = attempt(lambda: _limits(search or _part(content, "limits")), ())
-    scored = attempt(lambda: _scored(folder, content, space, problems), _nothing(space))
+    names = columns(objectives, limits)
+    scored = attempt(lambda: _scored(folder, content, space, names, problems), _nothing(space, names))
     supernet = attempt(lambda: _history(folder / "supernet.safetensors", "supernet"), [])
     cards = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
     ranking = attempt(lambda: _json(folder / "ranking.json"), {})
-    return Run(
-        folder, settings, content, space, objectives, limits, MEASURES, scored, supernet, cards, ranking, problems
-    )
+    return Run(folder, settings, content, space, objectives, limits, names, scored, supernet, cards, ranking, problems)
 
 
 def _part(content: dict, name: str) -> dict:
@@ -106,28 +105,30 @@ def _objectives(search: dict, content: dict) -> tuple[Objective, ...]:
 
 def _limits(flags: dict) -> tuple[Limit, ...]:
     """Of all flags, those called SIDE_MEASURE."""
-    known = [name for name in flags if name.split("_", 1)[0] in ("max", "min") and name.split("_", 1)[-1] in MEASURES]
+    known = [name for name in flags if name.split("_", 1)[0] in ("max", "min") and name.split("_", 1)[-1] in DIRECTIONS]
     return parse_limits(**{name: None if flags[name] is None else str(flags[name]) for name in known})
 
 
-def _nothing(space: SearchSpace | None) -> Generation:
-    return Generation(np.empty((0, len(space.choices) if space else 0), int), np.empty((0, len(MEASURES))), [])
+def _nothing(space: SearchSpace | None, names: Sequence[str]) -> Generation:
+    return Generation(np.empty((0, len(space.choices) if space else 0), int), np.empty((0, len(names))), [])
 
 
-def _scored(folder: Path, content: dict, space: SearchSpace | None, problems: list[str]) -> Generation:
+def _scored(
+    folder: Path, content: dict, space: SearchSpace | None, names: Sequence[str], problems: list[str]
+) -> Generation:
     """The archive in the order scored; the points of front.json where there is none of it."""
     path = folder / "archive.sqlite"
-    lines = _lines(path, problems) if path.exists() else []
+    lines = _lines(path, names, problems) if path.exists() else []
     if not lines:
         points = content.get("front", [])
-        lines = [(json.dumps(p["encoding"]), p["proposer"], *(p[name] for name in MEASURES)) for p in points]
+        lines = [(json.dumps(p["encoding"]), p["proposer"], *(p[name] for name in names)) for p in points]
     good = [line for line in map(_checked, lines) if line]
     length = len(good[0][0]) if good else 0
     good = [line for line in good if len(line[0]) == length and _fits(line[0], space)]
     if len(good) < len(lines):
         problems.append(f"{len(lines) - len(good)} of {len(lines)} scored rows are left out: not of this space")
     if not good:
-        return _nothing(space)
+        return _nothing(space, names)
     encodings, proposers, *rows = zip(*good, strict=True)
     return Generation(np.array(encodings, dtype=np.int64), np.array(rows, dtype=np.float64).T, list(proposers))
 
@@ -137,14 +138,14 @@ def _fits(encoding: tuple[int, ...], space: SearchSpace | None) -> bool:
     return len(encoding) == len(choices) and all(map(operator.lt, encoding, choices))
 
 
-def _lines(path: Path, problems: list[str]) -> list[tuple]:
+def _lines(path: Path, names: Sequence[str], problems: list[str]) -> list[tuple]:
     """All rows up to the first that SQLite cannot read."""
     lines = []
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as db:
             db.execute("PRAGMA query_only = 1")
-            columns = f"encoding, proposer, {', '.join(MEASURES)}"
-            for line in db.execute(f"SELECT {columns} FROM evaluations ORDER BY id"):
+            wanted = ", ".join(f'"{name}"' for name in ("encoding", "proposer", *names))
+            for line in db.execute(f"SELECT {wanted} FROM evaluations ORDER BY id"):
                 lines.append(line)
     except sqlite3.Error as error:
         problems.append(f"{path} is damaged ({error}): {len(lines)} rows of it could be read")
