@@ -5,8 +5,8 @@ Objectives: accuracy up, multiply-adds and params down, each scaled to [0, 1] by
 hypervolume against (1, 1, 1) of everything evaluated so far, as a share of the true front's. An evaluation is an
 encoding never asked before (of NAS-Bench-Macro all 6,561, equal networks counted apart), for every engine alike.
 FairFront computes costs without an evaluation, as in a real search; the others' loops have no use for that.
-Then the overhead: microseconds per evaluation where the objectives cost nothing. --optuna adds Optuna's NSGA-II, which
-takes minutes, where it is installed.
+Then the overhead: microseconds of the processor per evaluation where the objectives cost nothing. --optuna adds
+Optuna's NSGA-II, which takes minutes, where it is installed.
 """
 
 import time
@@ -131,7 +131,7 @@ def measure(problem: Problem, search: Callable[[Problem, int], np.ndarray], seed
 
 
 def overhead(rounds: int) -> dict[str, float]:
-    """Median microseconds per evaluation of a search of 200 generations of 70 over 19 decisions of 6 options."""
+    """Median microseconds of the processor per evaluation of a search of 200 generations of 70 over 19 decisions of 6 options."""
     choices, evaluations = (6,) * 19, 200 * 70
     weights = np.random.default_rng(0).random((19, 6, 3))
 
@@ -150,9 +150,9 @@ def overhead(rounds: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in makers}
     for seed in range(rounds):
         for name, make in makers.items():
-            start = time.perf_counter()
+            start = time.process_time()
             run(make(), objectives, evaluations, seed)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return {name: median(each) / evaluations * 1e6 for name, each in seconds.items()}
 
 
