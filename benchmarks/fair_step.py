@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 import search_spaces
 from supernet import fairness, memory, model, step
-from supernet.crop import crop_kernels
+from supernet.kernels import quicken
 from supernet.static import StaticStep
 
 Way = Callable[[torch.Tensor, torch.Tensor, np.ndarray], torch.Tensor]  # images, labels, paths -> losses
@@ -37,7 +37,7 @@ class Setting:
 
     def net(self, memory_format: torch.memory_format = torch.channels_last, crop: bool = True) -> model.Supernet:
         net = model.build(self.space, torch.Generator().manual_seed(0))
-        return (crop_kernels(net) if crop else net).to(self.device, memory_format=memory_format).train()
+        return (quicken(net) if crop else net).to(self.device, memory_format=memory_format).train()
 
     def plain(self, memory_format=torch.channels_last, context=nullcontext, tf32: bool = True) -> Way:
         """The definition, on the net as it is built."""

@@ -24,6 +24,7 @@ from evo.engine import NSGA2
 from supernet import checkpoint, fit, model, trie
 from supernet.compute import Compute
 from supernet.data import DataConfig, load
+from supernet.kernels import quicken
 from supernet.oracle import SupernetOracle
 
 TOLERANCE = 0.005  # of an accuracy on a GPU, whose sums depend on the size of a batch
@@ -78,7 +79,7 @@ def digits(rounds: int) -> dict[str, dict]:
         command = [sys.executable, "evo/search.py", "--run", str(folder)]
         subprocess.run(command, cwd=record.ROOT, check=True, stdout=subprocess.DEVNULL)
         space, data = search_spaces.load("digits"), load(DataConfig())
-        net = model.build(space)
+        net = quicken(model.build(space))
         net.load_state_dict(fit.weights(checkpoint.load(folder / "supernet.safetensors", "supernet")[0]))
         encodings = survivors(folder, space)
     net = net.to(memory_format=torch.channels_last)
@@ -93,7 +94,7 @@ def digits(rounds: int) -> dict[str, dict]:
 def nas_bench_macro(device: torch.device, images: int, image_size: int) -> tuple[SupernetOracle, np.ndarray]:
     """An oracle of random weights on random images, and the whole space."""
     space, generator = search_spaces.load("nas_bench_macro", image_size=image_size), torch.Generator().manual_seed(0)
-    net = model.build(space, generator).to(device, memory_format=torch.channels_last)
+    net = quicken(model.build(space, generator)).to(device, memory_format=torch.channels_last)
     pixels = torch.randn(images, 3, image_size, image_size, generator=generator).to(device)
     pixels, labels = pixels.contiguous(memory_format=torch.channels_last), torch.arange(images, device=device) % 10
     everything = np.stack(np.unravel_index(np.arange(space.size), space.choices), axis=1)

@@ -16,9 +16,9 @@ from search_spaces import SearchSpace
 from supernet import command, fit, model, run_folder
 from supernet.command import Text
 from supernet.compute import Compute, Speed
-from supernet.crop import crop_kernels
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds
+from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
 from supernet.step import FairStep, can_be_static, paths_that_fit
@@ -94,7 +94,7 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
     device, recipe = data.mean.device, config.recipe()
     net = model.build(space, torch.Generator().manual_seed(config.seed))
-    net = crop_kernels(net).to(device, memory_format=torch.channels_last)
+    net = quicken(net).to(device, memory_format=torch.channels_last)
     if config.shared_gradient == "mean" and config.fairness == "strict":
         net.average_shared_gradients(max(space.choices))
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
