@@ -16,7 +16,9 @@ import numpy as np
 import record
 
 from evo import peers
-from evo.engine import Engine, Proposer, default_proposers, generation_rng, minimise
+from evo.engine import Engine, generation_rng, minimise
+from evo.proposers import Proposer
+from evo.ratios import default_proposers
 from evo.survival import nondominated
 from results.front import hypervolume
 from supernet.table import TableOracle

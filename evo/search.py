@@ -18,8 +18,9 @@ from evo import latency, user, warm_start
 from evo import objectives as goals
 from evo.archive import Archive, Generation
 from evo.config import Config
-from evo.engine import NSGA2, Engine, default_proposers, generation_rng
+from evo.engine import NSGA2, Engine, generation_rng
 from evo.peers import Deap, Peer, Pymoo
+from evo.ratios import default_proposers
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
