@@ -74,15 +74,17 @@ def make_engine(config: Config, space: SearchSpace, costs: goals.Costs) -> Engin
     return Peer(loop, space.canonical, **({"free_violation": free} if free else {}))
 
 
-def make_score(config: Config, space: SearchSpace, costs: goals.Costs, oracle) -> Callable[[np.ndarray], np.ndarray]:
+def load_own(config: Config) -> dict[str, user.Function]:
+    """The user's own objectives by name."""
+    return {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
+
+
+def make_score(config: Config, space: SearchSpace, costs: goals.Costs, own: dict, oracle) -> Callable:
     """Encodings (n, L) -> rows (n, C) of `config.names()`."""
-    own = {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
 
     def score(encodings):
-        values = {
-            "accuracy": oracle.accuracy(encodings),
-            **dict(zip(costs.names, costs.rows(encodings).T, strict=True)),
-        }
+        values = {"accuracy": oracle.accuracy(encodings)}
+        values |= dict(zip(costs.names, costs.rows(encodings).T, strict=True))
         values |= {name: user.call(name, function, space, encodings) for name, function in own.items()}
         return np.column_stack([values[name] for name in config.names()])
 
@@ -185,7 +187,7 @@ def load_oracle(config: Config, space: SearchSpace, data) -> SupernetOracle:
 
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
-    costs = load_costs(config, space)
+    own, costs = load_own(config), load_costs(config, space)
     engine = make_engine(config, space, costs)
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
@@ -194,7 +196,7 @@ def main(config: Config) -> None:
         print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
     oracle = data if config.table else load_oracle(config, space, data)
     archive = Archive(config.folder / "archive.sqlite", config.names())
-    evolve(config, costs, make_score(config, space, costs, oracle), engine, archive)
+    evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
     finish(config, space, archive)
 
 
