@@ -5,21 +5,20 @@ Objectives: accuracy up, multiply-adds and params down, each scaled to [0, 1] by
 hypervolume against (1, 1, 1) of everything evaluated so far, as a share of the true front's. An evaluation is an
 encoding never asked before (of NAS-Bench-Macro all 6,561, equal networks counted apart), for every engine alike.
 FairFront computes costs without an evaluation, as in a real search; the others' loops have no use for that.
-Then the overhead: microseconds per evaluation where the objectives cost nothing. --optuna adds Optuna's NSGA-II, which
-takes minutes, where it is installed.
+--optuna adds Optuna's NSGA-II, which takes minutes, where it is installed.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import record
 
 from evo import peers
-from evo.engine import NSGA2, Engine, Proposer, default_proposers, generation_rng, minimise
+from evo.engine import Engine, generation_rng, minimise
+from evo.proposers import Proposer
+from evo.ratios import default_proposers
 from evo.survival import nondominated
 from results.front import hypervolume
 from supernet.table import TableOracle
@@ -130,38 +129,11 @@ def measure(problem: Problem, search: Callable[[Problem, int], np.ndarray], seed
     }
 
 
-def overhead(rounds: int) -> dict[str, float]:
-    """Median microseconds per evaluation of a search of 200 generations of 70 over 19 decisions of 6 options."""
-    choices, evaluations = (6,) * 19, 200 * 70
-    weights = np.random.default_rng(0).random((19, 6, 3))
-
-    def objectives(encodings):
-        return weights[np.arange(19), encodings].sum(1) * [-1, 1, 1]
-
-    def engine(leave_out: str | None) -> Engine:
-        return NSGA2(choices, 70, proposers=without(choices, leave_out))
-
-    makers = {
-        "FairFront without predictor": partial(engine, "predictor"),
-        "pymoo": lambda: peers.Peer(peers.Pymoo(choices, 3, 70)),
-        "DEAP": lambda: peers.Peer(peers.Deap(choices, 3, 70)),
-        "FairFront": partial(engine, None),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in makers}
-    for seed in range(rounds):
-        for name, make in makers.items():
-            start = time.perf_counter()
-            run(make(), objectives, evaluations, seed)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: median(each) / evaluations * 1e6 for name, each in seconds.items()}
-
-
 def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("tables", nargs="+")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--optuna", action="store_true")
-    parser.add_argument("--rounds", type=int, default=3, help="of the overhead")
     arguments = parser.parse_args()
     tables = {}
     for problem in map(Problem, arguments.tables):
@@ -173,7 +145,7 @@ def main() -> None:
         front = {"front": int(problem.front.sum()), "hypervolume": problem.full}
         tables[problem.name] = {"architectures": len(problem.values), **front, "engines": results}
     figures = {"seeds": arguments.seeds, "marks": MARKS, "evaluations": CURVE, "tables": tables}
-    print(record.save("search_efficiency", {**figures, "overhead_microseconds": overhead(arguments.rounds)}))
+    print(record.save("search_efficiency", figures))
 
 
 if __name__ == "__main__":

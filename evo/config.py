@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from evo import objectives as goals
-from evo.engine import Ratios
+from evo.engine import CROWDED
 from evo.proposals.proposer import Proposals
+from evo.ratios import Ratios
 from supernet import train
 from supernet.command import Real, Text
 
@@ -78,6 +79,10 @@ class Config:
             or not 0 < sum(self.crowding_weights) < np.inf
         ):
             raise ValueError(f"--crowding-weights needs {len(objectives)} numbers >= 0, one per objective")
+        if self.crowding_weights and len(objectives) > CROWDED:
+            raise ValueError(f"--crowding-weights is for up to {CROWDED} objectives: of more, none is crowded")
+        if self.engine != "fairfront" and (self.warm_start or self.crowding_weights):
+            raise ValueError(f"--warm-start and --crowding-weights are fairfront's: leave them out with {self.engine}")
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,6 @@ Shapes: T told, N evaluated, n asked, L decisions, M objectives, all minimised.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,47 +15,14 @@ import numpy as np
 from evo import survival, variation
 from evo.credit import Credit
 from evo.hypervolume import Ruler, directions
-from evo.predictor import Predictor
 from evo.proposers import Encodings, Natural, Proposer, State
-from evo.reinforce import Controller, Regulator, Roulette
+from evo.ratios import Ratios, default_proposers
 
 ROUNDS = 50  # of children without enough new ones, before the engine looks elsewhere
 ENUMERABLE = 100_000  # encodings that are listed one by one when chance no longer finds new ones
 FIRST, FEWEST, SHARE = 20, 10, 0.1  # evaluations of the first generation, of any other, of what is told before it
 CROWDED = 3  # objectives up to which crowding says who survives; beyond, reference directions do
 RAYS = 64  # directions in which gains are measured
-
-
-LEARNABLE = 100_000  # numbers of the controller's policy, per hidden unit
-
-
-@dataclass(frozen=True)
-class Ratios:
-    """Who proposes: shares at the beginning, before the credit of each proposer is known."""
-
-    predictor: float = 0.9
-    """Share of the Gaussian process; the next four share the rest."""
-    natural: float = 0.2
-    """Share of blind mutation (this and the next three: MoreMNAS, arXiv 1901.01074, and FairNAS)."""
-    reinforced: float = 0.65
-    """Share of the learned controller and the roulette wheel."""
-    regulator: float = 0.15
-    """Share of what the front repeats."""
-    controller: float = 0.7
-    """Of the reinforced ones, those by the controller; the others spin the roulette wheel."""
-    mutation: float = 0.8
-    """Probability that blind mutation follows crossover."""
-    floor: float = 0.01
-    """No proposer's quota falls below this."""
-
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"--{name} must be between 0 and 1, got {value}")
-        if self.natural + self.reinforced + self.regulator <= 0:
-            raise ValueError("--natural, --reinforced and --regulator must not all be 0")
-        if self.floor > 0.2:
-            raise ValueError(f"--floor must be at most 0.2, a fifth for each of five proposers, got {self.floor}")
 
 
 class Asked(NamedTuple):
@@ -251,18 +217,6 @@ class NSGA2(Engine):
 def keys(encodings: Encodings) -> list[bytes]:
     """(n, L) contiguous int64 -> n keys that are equal for equal rows."""
     return encodings.view(np.dtype((np.void, encodings.shape[1] * 8))).ravel().tolist()
-
-
-def default_proposers(choices: Sequence[int], ratios: Ratios | None = None) -> dict[Proposer, float]:
-    """All proposers with their shares; without the controller where its policy would have too many numbers to learn."""
-    r = ratios or Ratios()
-    shares: dict[Proposer, float] = {Natural(r.mutation): r.natural, Regulator(): r.regulator}
-    shares |= {Roulette(): r.reinforced * (1 - r.controller)}
-    if len(choices) * max(choices) <= LEARNABLE:
-        shares |= {Controller(choices): r.reinforced * r.controller}
-    rest = (1 - r.predictor) / sum(shares.values())
-    shares = {proposer: share * rest for proposer, share in shares.items()}
-    return {proposer: share for proposer, share in {Predictor(): r.predictor, **shares}.items() if share > 0}
 
 
 def finite(encodings: Encodings, objectives: np.ndarray) -> np.ndarray:

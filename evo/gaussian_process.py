@@ -6,6 +6,7 @@ how much of each. Shapes: F fitted, N candidates, U objectives, D length of the 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -47,26 +48,37 @@ def values_of(scores: np.ndarray, known: np.ndarray, values: np.ndarray) -> np.n
     return np.interp(scores, known, values) + slope * np.minimum(0.0, scores - known[0])
 
 
-def code(choices: Sequence[int], encodings: Encodings, kernel: Kernel) -> np.ndarray:
-    """(N, L) -> (N, D): minus the squared distance of two codes is the log of their correlation.
+@lru_cache(maxsize=8)
+def tables(choices: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Per decision (K, D_l): the two codes of each option, one-hot and thermometer; and which columns are one-hot (D,).
 
     Neighbouring options share a bucket where a decision has many.
     """
-    weight, columns = kernel.reach / len(choices), []
-    for k, options in zip(choices, encodings.T, strict=True):
+    codes, one_hot = [], []
+    for k in choices:
         buckets = min(k, MANY)
-        if buckets > 1:
-            place = options[:, None] * ((buckets - 1) / (k - 1))
-            which = np.rint(place) == np.arange(buckets)
-            far = np.clip(place - np.arange(buckets - 1), 0.0, 1.0)
-            columns.append(which * np.sqrt(weight * kernel.share / 2))
-            columns.append(far * np.sqrt(weight * (1 - kernel.share) / (buckets - 1)))
-    return np.concatenate([np.zeros((len(encodings), 1)), *columns], axis=1)
+        place = np.arange(k)[:, None] * ((buckets - 1) / max(1, k - 1))
+        which = np.rint(place) == np.arange(buckets)
+        far = np.clip(place - np.arange(buckets - 1), 0.0, 1.0) / np.sqrt(max(1, buckets - 1))
+        codes.append(np.concatenate([which * np.sqrt(0.5), far], axis=1).astype(np.float32))
+        one_hot += [True] * buckets + [False] * (buckets - 1)
+    return tuple(codes), np.array(one_hot)
+
+
+def code(choices: Sequence[int], encodings: Encodings, kernel: Kernel) -> np.ndarray:
+    """(N, L) -> (N, D) float32: minus the squared distance of two codes is the log of their correlation."""
+    codes, one_hot = tables(tuple(choices))
+    weight = np.sqrt(np.where(one_hot, kernel.share, 1 - kernel.share) * (kernel.reach / len(choices)))
+    gathered = [table.take(options, axis=0) for table, options in zip(codes, encodings.T, strict=True)]
+    return np.concatenate(gathered, axis=1) * weight.astype(np.float32)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Codes (A, D), (B, D) -> (A, B)."""
-    return np.exp(2 * (a @ b.T) - (a**2).sum(1)[:, None] - (b**2).sum(1))
+    exponent = (2 * a) @ b.T
+    exponent -= (a**2).sum(1)[:, None]
+    exponent -= (b**2).sum(1)
+    return np.exp(np.minimum(exponent, 0, out=exponent), out=exponent)
 
 
 def best_kernel(choices: Sequence[int], encodings: Encodings, scores: np.ndarray) -> Kernel:
@@ -75,7 +87,7 @@ def best_kernel(choices: Sequence[int], encodings: Encodings, scores: np.ndarray
     for reach in REACH:
         for share in SHARES:
             codes = code(choices, encodings, Kernel(reach, share, 0.0))
-            values, vectors = np.linalg.eigh(correlation(codes, codes))
+            values, vectors = np.linalg.eigh(correlation(codes, codes).astype(np.float64))
             power = (vectors.T @ scores) ** 2
             for noise in NOISE:
                 variance = np.maximum(values, 0.0)[:, None] + noise
@@ -91,11 +103,11 @@ class Model:
     def __init__(self, choices: Sequence[int], encodings: Encodings, scores: np.ndarray, kernel: Kernel):
         self.choices, self.kernel = choices, kernel
         self.codes = code(choices, encodings, kernel)
-        covariance = correlation(self.codes, self.codes)
+        covariance = correlation(self.codes, self.codes).astype(np.float64)
         covariance[np.diag_indices(len(covariance))] += kernel.noise
         self.root = torch.linalg.cholesky(torch.from_numpy(covariance))
-        self.weights = torch.cholesky_solve(torch.from_numpy(scores), self.root).numpy()
-        self.variance = (scores * self.weights).mean(0)
+        weights = torch.cholesky_solve(torch.from_numpy(scores), self.root).numpy()
+        self.variance, self.weights = (scores * weights).mean(0), weights.astype(np.float32)
 
     def mean(self, encodings: Encodings) -> np.ndarray:
         """(N, L) -> (N, U)."""
@@ -103,7 +115,7 @@ class Model:
 
     def deviation(self, encodings: Encodings) -> np.ndarray:
         """(N, L) -> (N, U): the standard deviation of what `mean` says, each network's own noise included."""
-        towards = torch.from_numpy(correlation(self.codes, code(self.choices, encodings, self.kernel)))
+        towards = torch.from_numpy(correlation(self.codes, code(self.choices, encodings, self.kernel))).double()
         explained = torch.linalg.solve_triangular(self.root, towards, upper=False).square().sum(0).numpy()
         unexplained = np.maximum(0.0, 1.0 - explained) + self.kernel.noise
         return np.sqrt(unexplained[:, None] * self.variance + 1e-12)

@@ -101,13 +101,13 @@ class Outlook:
         the front dominates the candidate.
         """
         front, deviation = self.scores[self.front], np.broadcast_to(deviation, mean.shape)
-        most = np.full((len(mean), len(front)), -np.inf)
+        most = np.full((len(mean), len(front)), -np.inf, dtype=np.float32)
         for m in range(self.m):
-            ahead = front[:, m] - mean[:, m, None]
             if m in self.cheap:
-                most[ahead > 0] = np.inf
+                most[front[:, m] > mean[:, m, None]] = np.inf
             else:
-                np.maximum(most, ahead / deviation[:, m, None], out=most)
+                ours, theirs, unit = (each.astype(np.float32) for each in (mean[:, m], front[:, m], deviation[:, m]))
+                np.maximum(most, (theirs - ours[:, None]) / unit[:, None], out=most)
         lead = most.min(1)
         return np.minimum(lead, self._met(mean, deviation)) if self.limited else lead
 

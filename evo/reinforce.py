@@ -61,7 +61,9 @@ class Controller(Proposer):
 
     def __init__(self, choices: Sequence[int], seed: int = 0):
         self.policy = Policy(choices, seed)
-        self.optimiser = torch.optim.Adam(self.policy.parameters(), lr=LR, fused=True)
+        self.parameters = list(self.policy.parameters())
+        self.moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in self.parameters]
+        self.steps = 0
         self.waiting: list[tuple[Encodings, np.ndarray]] = []
 
     def propose(self, rng, state, n):
@@ -84,9 +86,17 @@ class Controller(Proposer):
             before = after.detach() if before is None else before
             ratio = (after - before).exp()
             gain = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
-            self.optimiser.zero_grad()
-            (-gain.mean()).backward()
-            self.optimiser.step()
+            self._climb(torch.autograd.grad(gain.mean(), self.parameters))
+
+    @torch.no_grad()
+    def _climb(self, gradients: Sequence[torch.Tensor]) -> None:
+        """A step of Adam (arXiv 1412.6980); torch.optim's takes seconds to import."""
+        self.steps += 1
+        for parameter, gradient, (mean, square) in zip(self.parameters, gradients, self.moments, strict=True):
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient**2, 0.001)
+            scale = (square / (1 - 0.999**self.steps)).sqrt_() + 1e-8
+            parameter += LR / (1 - 0.9**self.steps) * mean / scale
 
 
 class Roulette(Proposer):

@@ -18,9 +18,10 @@ from evo import latency, user, warm_start
 from evo import objectives as goals
 from evo.archive import Archive, Generation
 from evo.config import Config
-from evo.engine import NSGA2, Engine, default_proposers, generation_rng
+from evo.engine import NSGA2, Engine, generation_rng
 from evo.peers import Deap, Peer, Pymoo
 from evo.proposals.proposer import SHARE, RelaxationProposer
+from evo.ratios import default_proposers
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, run_folder, train
@@ -84,15 +85,17 @@ def make_engine(
     return Peer(loop, space.canonical, **({"free_violation": free} if free else {}))
 
 
-def make_score(config: Config, space: SearchSpace, costs: goals.Costs, oracle) -> Callable[[np.ndarray], np.ndarray]:
+def load_own(config: Config) -> dict[str, user.Function]:
+    """The user's own objectives by name."""
+    return {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
+
+
+def make_score(config: Config, space: SearchSpace, costs: goals.Costs, own: dict, oracle) -> Callable:
     """Encodings (n, L) -> rows (n, C) of `config.names()`."""
-    own = {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
 
     def score(encodings):
-        values = {
-            "accuracy": oracle.accuracy(encodings),
-            **dict(zip(costs.names, costs.rows(encodings).T, strict=True)),
-        }
+        values = {"accuracy": oracle.accuracy(encodings)}
+        values |= dict(zip(costs.names, costs.rows(encodings).T, strict=True))
         values |= {name: user.call(name, function, space, encodings) for name, function in own.items()}
         return np.column_stack([values[name] for name in config.names()])
 
@@ -196,7 +199,7 @@ def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[li
 
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
-    costs = load_costs(config, space)
+    own, costs = load_own(config), load_costs(config, space)
     make_engine(config, space, costs)  # limits that nothing meets end here, before anything is written
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
@@ -208,7 +211,7 @@ def main(config: Config) -> None:
         relaxations, oracle = train_everything(config, space, data)
     archive = Archive(config.folder / "archive.sqlite", config.names())
     engine = make_engine(config, space, costs, relaxations)
-    evolve(config, costs, make_score(config, space, costs, oracle), engine, archive)
+    evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
     finish(config, space, archive)
 
 

@@ -32,7 +32,7 @@ def dominated_by(
         no_worse &= theirs <= ours[:, None]
         equal &= theirs == ours[:, None]
     better = no_worse & ~equal
-    if violation is None:
+    if violation is None or not (violation.any() or others_violation.any()):
         return better
     feasible = (violation == 0)[:, None] & (others_violation == 0)
     return (better & feasible) | (others_violation < violation[:, None])

@@ -5,8 +5,9 @@ import pytest
 from pymoo.indicators.hv import HV
 
 from evo import survival
-from evo.engine import NSGA2, Ratios, default_proposers, minimise
+from evo.engine import NSGA2, minimise
 from evo.peers import Peer, Pymoo
+from evo.ratios import Ratios, default_proposers
 
 
 def leading_ones_trailing_zeros(encodings):

@@ -198,6 +198,7 @@ def test_a_function_that_fails_names_itself(searched, own, name, message):
         (["--engine", "nsga9"], "known are fairfront, pymoo, deap"),
         (["--objectives", "a", "b"], "known are accuracy, madds, params, latency and FILE.py::FUNCTION"),
         (["--crowding-weights", "1", "2"], "--crowding-weights needs 3 numbers"),
+        (["--crowding-weights", "1", "1", "1", "--engine", "deap"], "are fairfront's"),
         (["--predictor", "1.5"], "--predictor must be between 0 and 1"),
         (["--generations", "-1"], "must not be negative"),
         (["--warm-start", "FairNAS-A"], "is of space fairnas, not nas_bench_macro"),
