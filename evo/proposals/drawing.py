@@ -73,8 +73,9 @@ def _cell(graph: Graph, inputs: int, colours: dict[str, str]) -> str:
         top = middle - side * (22 + 16 * reach)
         path = f"M{x[source]},{middle} Q{(x[source] + x[to]) / 2},{2 * top - middle} {x[to]},{middle}"
         parts.append(f'<path d="{path}" fill="none" stroke="{colours[operation]}" stroke-width="2"/>')
-        place = f'x="{(x[source] + x[to]) / 2}" y="{top - 3 if side > 0 else top + 10}"'
-        parts.append(f'<text class="s" text-anchor="middle" {place}>{escape(operation)}</text>')
+        y = top - 3 if side > 0 else top + 10
+        label = f'<text class="s" text-anchor="middle" x="{(x[source] + x[to]) / 2}" y="{y}">'
+        parts.append(f"{label}{escape(operation)}</text>")
     for state in states:
         fill = "#ddd" if state < inputs else "#fff" if state not in graph.concat else "#cfe3ff"
         parts.append(f'<circle cx="{x[state]}" cy="{middle}" r="13" fill="{fill}" stroke="#555"/>')

@@ -108,6 +108,7 @@ class MixedCell(nn.Module):
     ) -> torch.Tensor:
         """Weights of options (E, K) and of edges (E,); `noise` is its scale."""
         states = [layer(x) for layer, x in zip(self.preprocess, inputs, strict=True)]
+        scales = options[..., None].repeat(1, 1, self.portion)  # BatchNorms misread an expanded one with channels last
         nodes: dict[int, list[torch.Tensor]] = {to: [] for to in self.group.to}  # [mixed channels, those past them]
         for source in range(max(nodes) + 1):
             if source >= self.inputs:
@@ -116,23 +117,24 @@ class MixedCell(nn.Module):
             if leaving:
                 share = _Shared(states[source], self.portion, self._stride(source))
             for e in leaving:
-                parts = [self._mix(e, share, options[e], noise)]
+                parts = [self._mix(e, share, options[e], scales[e], noise)]
                 if self.partial > 1:
                     parts.append(edges[e] * share.past)
                 node = nodes[self.group.to[e]]
                 node[:] = [old + new for old, new in zip(node, parts, strict=True)] if node else parts
         return torch.cat([states[node] for node in self.concat], dim=1)
 
-    def _mix(self, e: int, share: "_Shared", weights: torch.Tensor, noise: float) -> torch.Tensor:
+    def _mix(self, e: int, share: "_Shared", weights: torch.Tensor, scales: torch.Tensor, noise: float) -> torch.Tensor:
+        """Of one edge: weights (K,), and the same for every channel, (K, C)."""
         to, source, names = (column[e] for column in self.group)
         bodies = self.bodies[f"{to}-{source}"]
         terms = []
-        for name, weight in zip(names, weights.unbind(), strict=True):
+        for name, weight, scale in zip(names, weights.unbind(), scales.unbind(), strict=True):
             if name == SKIP and self.noise and self.training:
                 y = _normalised(bodies[name](share.active)) if name in bodies else share.x
                 terms.append(weight * self.noise(y, noise))
             elif name in bodies:
-                terms.append(_normalised(bodies[name](share.active), weight))
+                terms.append(_normalised(bodies[name](share.active), scale))
             elif name != NONE:
                 terms.append(weight * share.free(name, self.training))
         return sum(terms[1:], terms[0])
@@ -163,10 +165,9 @@ class _Shared:
         return self.pooled[name]
 
 
-def _normalised(x: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
-    """BatchNorm without weights, then times `weight`, a scalar, in one."""
-    scale = None if weight is None else weight.repeat(x.shape[1])  # an expanded one is misread with channels last
-    return F.batch_norm(x, None, None, scale, None if scale is None else torch.zeros_like(scale), training=True)
+def _normalised(x: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
+    """BatchNorm without weights, then times `scale` (C,), in one."""
+    return F.batch_norm(x, None, None, scale, None, training=True)
 
 
 def _body(name: str, channels: int, stride: int) -> nn.Module | None:
