@@ -161,7 +161,11 @@ def darts_methods() -> str:
 
 
 def darts_search() -> str:
-    """What short searches chose in the reduced spaces."""
+    """What short searches chose in the reduced spaces, once somebody has made them."""
+    if not (record.RECORDS / "darts_search-cpu.json").exists():
+        return (
+            "Which of them fall for skips or noise in the reduced spaces: not measured (`benchmarks/darts_search.py`)."
+        )
     r = record.load("darts_search-cpu")
     rows = []
     for name in r["spaces"]["darts_s3"]:

@@ -4,16 +4,19 @@ Shapes: n architectures, L decisions.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from evo.proposals import drawing
+from evo.proposals.discretise import discretise
 from evo.proposals.health import STOPS
 from evo.proposals.methods import method
 from evo.proposals.relax import Relaxed, relax
+from evo.proposals.relaxation import Mixture
 from evo.proposers import Proposer, State
 from search_spaces import SearchSpace
 from supernet.checkpoint import write
@@ -24,19 +27,25 @@ SHARE = 0.2  # of all proposals, before anything is known of their worth
 
 
 class RelaxationProposer(Proposer):
-    """Proposes the architectures of a trajectory, the last one first, then such as its mixture draws.
+    """Proposes the architectures of a trajectory, the last one first, then such as its last mixture draws.
 
     What it proposes is scored as everybody's proposals are: its own accuracy, which rises with skips, is never asked.
     """
 
-    def __init__(self, relaxed: Relaxed, trajectory: Sequence[Sequence[int]]):
-        self.relaxed, self.name = relaxed, relaxed.method.name
-        self.trajectory = np.array(list(dict.fromkeys(map(tuple, reversed(trajectory)))), dtype=np.int64)
+    def __init__(self, relaxed: Relaxed, history: Sequence[Mapping]):
+        """`history`: a row for every epoch, see `relax`."""
+        self.space, self.groups, self.method = relaxed.space, relaxed.groups, relaxed.method
+        self.name = self.method.name
+        options = {name: torch.tensor(weights) for name, weights in history[-1]["weights"].items()}
+        self.mixture = Mixture(options, {}, 0.0)
+        latest = dict.fromkeys(tuple(row["encoding"]) for row in reversed(history))
+        self.trajectory = np.array(list(latest), dtype=np.int64)
 
     def propose(self, rng: np.random.Generator, state: State, n: int) -> np.ndarray:
         """The trajectory and n more, (any number, L); `state` is not looked at."""
-        drawn = np.array([self.relaxed.encoding(rng) for _ in range(n)], dtype=np.int64)
-        return np.concatenate([self.trajectory, drawn.reshape(n, self.trajectory.shape[1])])
+        threshold = self.method.threshold
+        drawn = [discretise(self.space, self.groups, self.mixture, threshold, rng) for _ in range(n)]
+        return np.concatenate([self.trajectory, np.array(drawn, dtype=np.int64).reshape(n, -1)])
 
     def learn(self, encodings: np.ndarray, reward: np.ndarray) -> None:
         """Nothing: its alphas learn from images."""
@@ -76,4 +85,4 @@ class Proposals:
         path = folder / f"proposer-{re.sub(r'[^a-z0-9_]+', '-', name)}.safetensors"  # "partial+noisy x mixed" too
         relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop)
         write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
-        return RelaxationProposer(relaxed, [row["encoding"] for row in history])
+        return RelaxationProposer(relaxed, history)

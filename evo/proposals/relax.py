@@ -84,10 +84,10 @@ class Relaxed:
         self.sgd.step()
         return loss.detach()
 
-    def encoding(self, rng: np.random.Generator | None = None) -> tuple[int, ...]:
-        """What the alphas mean now; with `rng`, something near it."""
+    def encoding(self) -> tuple[int, ...]:
+        """What the alphas mean now."""
         with torch.no_grad():
-            return discretise(self.space, self.groups, self.mixture(), self.method.threshold, rng)
+            return discretise(self.space, self.groups, self.mixture(), self.method.threshold)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that a checkpoint needs."""

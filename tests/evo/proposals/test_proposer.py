@@ -27,7 +27,9 @@ SHORT = ("--train-images", "96", "--score-images", "20", "--proposer-epochs", "1
 def proposer():
     space = search_spaces.load("digits")
     relaxed = Relaxed(methods.method("darts"), space, 0)
-    return RelaxationProposer(relaxed, [[0] * 6, [1] * 6, [0] * 6, [2] * 6])
+    weights = {name: options.tolist() for name, options in relaxed.mixture().options.items()}
+    history = [{"encoding": [k] * 6, "weights": weights} for k in (0, 1, 0, 2)]
+    return RelaxationProposer(relaxed, history)
 
 
 def test_the_latest_architecture_comes_first_and_none_twice(proposer, rng):
