@@ -36,10 +36,13 @@ ARCHITECTURES = {
 }
 
 
+_SPACE = darts()
+
+
 def _cells(cells: Cells) -> Architecture:
     genotype = cells.genotype()
     try:
-        encoding = darts().encode(genotype)
+        encoding = _SPACE.encode(genotype)
     except ValueError:  # more nodes, other operations or other concatenations than DARTS's
         encoding = None
     return Architecture("darts", encoding, cells.cost, cells.top1, cells.source, genotype)
