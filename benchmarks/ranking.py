@@ -27,6 +27,7 @@ SCALES = {  # flags of supernet/train.py, networks
 }
 SCHEDULES = ("strict", "uniform")
 READINGS = {"recalibrated": 500, "running": 0}  # what BatchNorm does: training images that measure its statistics
+ALONG = "recalibrated"  # the reading that is followed along the training
 RESULT = "ranking-{}.json"
 
 
@@ -44,7 +45,7 @@ def measure(folder: Path, schedule: str, seed: int, scale: str, data_root: str, 
         config = rank.Config(run=str(folder), table=table, networks=networks)
         net = rank.Supernet(config)
         for name, net.recalibrate in todo.items():
-            checkpoint.save_json(folder / RESULT.format(name), rank.compare(config, net))
+            checkpoint.save_json(folder / RESULT.format(name), rank.compare(config, net, along=name == ALONG))
             print(folder.name, name, flush=True)
 
 
@@ -92,20 +93,17 @@ def plot(found: dict, scale: str) -> None:
     """Supernet accuracy against truth, coloured by multiply-adds; tau along the training."""
     figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     for axis, schedule in zip(axes, SCHEDULES, strict=False):
-        one = found[schedule, "recalibrated"][0]
+        one = found[schedule, ALONG][0]
         madds = np.array(one["cost"])[:, 0] / 1e6
         dots = axis.scatter(100 * np.array(one["score"]), 100 * np.array(one["truth"]), c=madds, s=12)
-        axis.set(xlabel="supernet's accuracy, %", ylabel="true accuracy, %", title=f"{schedule}, recalibrated, seed 0")
+        axis.set(xlabel="supernet's accuracy, %", ylabel="true accuracy, %", title=f"{schedule}, {ALONG}, seed 0")
         figure.colorbar(dots, ax=axis, label="multiply-adds, M")
-    for (schedule, reading), runs in found.items():
-        taus = [list(each["gt_tau"].values()) for each in runs]
-        share = np.linspace(0, 1, len(taus[0]) + 1)[1:]
-        style = "-" if reading == "recalibrated" else ":"
-        axes[2].plot(
-            share, np.mean(taus, axis=0), f"C{SCHEDULES.index(schedule)}{style}o", label=f"{schedule}, {reading}"
-        )
+    for schedule in SCHEDULES:
+        runs = found[schedule, ALONG]
+        taus = np.mean([list(each["gt_tau"].values()) for each in runs], axis=0)
+        axes[2].plot(np.linspace(0, 1, len(taus) + 1)[1:], taus, "o-", label=schedule)
     axes[2].axhline(runs[0]["tau"]["madds"][0], color="grey", label="multiply-adds")
-    axes[2].set(xlabel="share of the training", ylabel="Kendall's tau", title="mean over the seeds")
+    axes[2].set(xlabel="share of the training", ylabel="Kendall's tau", title=f"{ALONG}, mean over the seeds")
     axes[2].legend(fontsize=7)
     figure.savefig(record.ROOT / "docs" / f"ranking-{scale}.png", dpi=90)
 
@@ -128,7 +126,7 @@ def main() -> None:
                 found.setdefault((schedule, reading), []).append(read(folder, reading))
     (record.ROOT / "docs").mkdir(exist_ok=True)
     plot(found, scale)
-    one = found["strict", "recalibrated"][0]
+    one = found["strict", ALONG][0]
     supernets = {}
     for (schedule, reading), runs in found.items():
         supernets.setdefault(schedule, {})[reading] = summary(runs)

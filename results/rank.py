@@ -124,8 +124,10 @@ def true_accuracies(config: Config, net: Supernet) -> truth.Truth:
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
 
 
-def compare(config: Config, net: Supernet) -> dict:
-    """What ranking.json holds. What spoils an order is found before the truth is paid for."""
+def compare(config: Config, net: Supernet, along: bool = True) -> dict:
+    """What ranking.json holds; tau along the training only if asked for. What spoils an order is found before the truth
+    is paid for.
+    """
     find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
     rng = np.random.default_rng(config.seed)
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
@@ -133,7 +135,7 @@ def compare(config: Config, net: Supernet) -> dict:
     scores = net.scores(last[1], encodings)
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(net.scores(path, encodings) for path in twins)])
-    epochs = {epoch: net.scores(path, encodings) for epoch, path in early} | {last[0]: scores}
+    epochs = {epoch: net.scores(path, encodings) for epoch, path in early if along} | {last[0]: scores}
     found = find(encodings)
     figures = verdict.judge(net.space, encodings, scores, found, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
