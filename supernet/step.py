@@ -35,14 +35,15 @@ def chunked(
     """As `plain`, but the stem runs once, and `size` paths hold their activations at a time."""
     with context():
         stem = net.stem(images)
-    x, losses = stem.detach().requires_grad_(), []
+    x, losses = stem.detach().requires_grad_(stem.requires_grad), []
     for start in range(0, len(paths), size):
         with context():
             logits = [net.follow(x, path) for path in paths[start : start + size].tolist()]
             values = torch.stack([loss(each, labels) for each in logits])
         values.sum().backward()
         losses.append(values.detach())
-    stem.backward(x.grad)
+    if stem.requires_grad:  # a grouped supernet has no stem that all paths share
+        stem.backward(x.grad)
     return torch.cat(losses)
 
 

@@ -13,14 +13,15 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import checkpoint, command, fit, model, run_folder
+from supernet import checkpoint, command, fit, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds, sampler
 from supernet.kernels import quicken
-from supernet.model import Supernet
+from supernet.model import ChainSupernet, Supernet
 from supernet.oracle import SupernetOracle
+from supernet.sharing import GroupedOracle, GroupedSupernet, Sharing
 from supernet.step import FairStep, can_be_static, paths_that_fit
 
 RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, section 4.2
@@ -49,6 +50,7 @@ class Config:
     """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
     shared_gradient: str = "mean"
     """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
+    sharing: Sharing = field(default_factory=Sharing)
     snapshots: int = 0
     """Keep the weights of every so many epochs, which results/rank.py compares. 0: only the last."""
     training: fit.Training = field(default_factory=fit.Training)
@@ -97,7 +99,7 @@ def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
 
 def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supernet:
     """The supernet with its first weights."""
-    net = model.build(space, torch.Generator().manual_seed(config.seed))
+    net = sharing.build(space, config.sharing, config.seed)
     return quicken(net).to(device, memory_format=torch.channels_last)
 
 
@@ -112,7 +114,8 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
     device, recipe = data.mean.device, config.recipe()
     net = make_net(config, space, device)
-    if config.shared_gradient == "mean" and config.fairness == "strict":
+    grouped, mean = isinstance(net, GroupedSupernet), config.shared_gradient == "mean" and config.fairness == "strict"
+    if mean and not grouped:
         net.average_shared_gradients(max(space.choices))
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
     sample, context = sampler(config.fairness, space), config.compute.context(device)
@@ -121,13 +124,18 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def backward(images, labels, number):
-        return step()(images, labels, sample(config.seed, number))
+        paths = sample(config.seed, number)
+        losses = step()(images, labels, paths)
+        if mean and grouped:
+            net.average(paths)
+        return losses
 
     def evaluate(net):
         with context():
             return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
+    how |= vars(config.sharing)
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / WEIGHTS
     keep = config.snapshots * matched
@@ -149,12 +157,16 @@ def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> 
 
 def make_oracle(
     config: Config, net: Supernet, data: Data, recalibrate: int, cut: float | None = None
-) -> SupernetOracle:
+) -> SupernetOracle | GroupedOracle:
     """The trained supernet as a judge on the score images; BatchNorm statistics from `recalibrate` training images."""
     device = data.mean.device
     calibration = data.train.images[:recalibrate] if recalibrate else None  # they are in random order
     limits = {"budget": config.speed.budget(device), "cut": cut, "context": config.compute.context(device)}
-    return SupernetOracle(net, *data.score, data.normalise, calibration, **limits)
+
+    def judge(net: ChainSupernet) -> SupernetOracle:
+        return SupernetOracle(net, *data.score, data.normalise, calibration, **limits)
+
+    return GroupedOracle(net, judge) if isinstance(net, GroupedSupernet) else judge(net)
 
 
 def main(config: Config) -> None:
