@@ -43,7 +43,7 @@ def measure(folder: Path, schedule: str, seed: int, scale: str, data_root: str, 
     todo = {name: images for name, images in READINGS.items() if not (folder / RESULT.format(name)).exists()}
     if todo:
         config = rank.Config(run=str(folder), table=table, networks=networks)
-        net = rank.Supernet(config)
+        net = rank.Trained(config)
         for name, net.recalibrate in todo.items():
             checkpoint.save_json(folder / RESULT.format(name), rank.compare(config, net, along=name == ALONG))
             print(folder.name, name, flush=True)

@@ -1,7 +1,7 @@
-"""Fills the README's figures from benchmarks/records: no number in it is typed.
+"""Fills the figures of README.md and docs/ from benchmarks/records: no number in them is typed.
 
-python benchmarks/readme.py            rewrites README.md
-python benchmarks/readme.py --check    exit code 1 if README.md is not what the records say
+python benchmarks/readme.py            rewrites them
+python benchmarks/readme.py --check    exit code 1 if one is not what the records say
 """
 
 import re
@@ -13,7 +13,7 @@ import record
 
 from evo.proposals import methods
 
-README = record.ROOT / "README.md"
+DOCUMENTS = (record.ROOT / "README.md", record.ROOT / "docs" / "ranking.md")
 
 
 def quoted(lines: list[str]) -> str:
@@ -229,6 +229,62 @@ def search_overhead() -> str:
     return f"{table(['engine', 'microseconds of the processor per evaluation'], rows)}\n\n{source(r)}"
 
 
+def ranking(scale: str) -> str:
+    """The table of one scale, and what it says of the questions; or that nobody has measured it."""
+    if not (record.RECORDS / f"ranking-{scale}.json").exists():
+        return f"Not measured yet: `benchmarks/ranking.sh` writes `ranking-{scale}`."
+    r = record.load(f"ranking-{scale}")
+    head = ["order by", "accuracy", "tau, mean of the seeds", "each seed", "best half", "best tenth", "between seeds"]
+    rows = [
+        [f"{schedule}, {reading}", f"{s['accuracy']:.3f}", f"**{s['mean']:.3f}**", *_seeds(s)]
+        for schedule, readings in r["supernets"].items()
+        for reading, s in readings.items()
+    ]
+    rows += [[name, "", f"**{tau[0]:.3f}**", f"({tau[1]:.2f} to {tau[2]:.2f})"] for name, tau in r["baselines"].items()]
+    what = (
+        f"{r['networks']} networks, {r['seeds']} seed{'s' if r['seeds'] > 1 else ''}; `supernet/train.py {r['flags']}`"
+    )
+    rows = [row + [""] * (len(head) - len(row)) for row in rows]
+    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), source(r)])
+
+
+def _seeds(s: dict) -> list[str]:
+    each = [f"{tau:.3f} ({low:.2f} to {high:.2f})" for tau, (low, high) in zip(s["tau"], s["intervals"], strict=True)]
+    inside = [
+        ", ".join("too few" if tau is None else f"{tau:.2f}" for tau in s[share])
+        for share in ("inside_best_half", "inside_best_tenth")
+    ]
+    return ["; ".join(each), *inside, "" if s["s_tau"] is None else f"{s['s_tau']:.2f}"]
+
+
+def _answers(r: dict) -> Iterator[str]:
+    """Which differences are outside their intervals, and what is over- and underrated."""
+    for reading, lead in r["strict_ahead_of_uniform"].items():
+        yield f"- Strict ahead of uniform, {reading}: {_lead(lead)}."
+    for schedule, lead in r["recalibrated_ahead_of_running"].items():
+        yield f"- Recalibrated ahead of running statistics, {schedule}: {_lead(lead)}."
+    for schedule, readings in r["supernets"].items():
+        s = readings["recalibrated"]
+        bias = sorted(s["operations"][0].items(), key=lambda pair: -pair[1])
+        operations = ", ".join(f"{name} {100 * value:+.1f}" for name, value in bias)
+        size = ", ".join(f"{100 * value:+.1f}" for value in s["size"][0])
+        along = ", ".join(f"{tau:.2f}" for tau in s["gt_tau"][0].values())
+        yield f"- {schedule}, seed 0, % of the ranks that one more of an operation adds: {operations}."
+        yield f"- {schedule}, seed 0, % of the ranks too high, smallest to largest quarter: {size}."
+        yield f"- {schedule}, seed 0, tau along the training: {along}."
+        yield f"- {schedule}, seed 0, points of accuracy given up by training the first: {_first(s['first'][0])}."
+
+
+def _lead(lead: list[float]) -> str:
+    value, low, high = lead
+    word = "outside" if low > 0 or high < 0 else "not outside"
+    return f"{value:+.3f} ({low:+.2f} to {high:+.2f}), {word} the interval"
+
+
+def _first(first: dict) -> str:
+    return ", ".join(f"{n}: {100 * found['regret']:.2f}" for n, found in first.items())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
@@ -242,6 +298,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "gpu-tables": gpu,
     "picks-table": picks,
     "report-table": report,
+    "ranking-reduced": lambda: ranking("reduced"),
+    "ranking-full": lambda: ranking("full"),
 }
 
 
@@ -255,7 +313,8 @@ def fill(text: str) -> str:
 
 
 if __name__ == "__main__":
-    old = README.read_text()
-    if "--check" in sys.argv:
-        sys.exit("README.md is not what the records say: run python benchmarks/readme.py" if fill(old) != old else 0)
-    README.write_text(fill(old))
+    for path in DOCUMENTS:
+        old = path.read_text()
+        if "--check" in sys.argv and fill(old) != old:
+            sys.exit(f"{path.name} is not what the records say: run python benchmarks/readme.py")
+        path.write_text(fill(old))

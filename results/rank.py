@@ -70,7 +70,7 @@ def sample(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
     return by_cost[[rng.choice(part) for part in parts]]
 
 
-class Supernet:
+class Trained:
     """A run's supernet, and what it says of networks."""
 
     def __init__(self, config: Config):
@@ -115,7 +115,7 @@ class Supernet:
         return folder / WEIGHTS
 
 
-def true_accuracies(config: Config, net: Supernet) -> truth.Truth:
+def true_accuracies(config: Config, net: Trained) -> truth.Truth:
     """From the table, or from training each network alone on the run's images."""
     if config.table is not None:
         return truth.from_table(config.table, net.space)
@@ -124,14 +124,14 @@ def true_accuracies(config: Config, net: Supernet) -> truth.Truth:
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
 
 
-def compare(config: Config, net: Supernet, along: bool = True) -> dict:
+def compare(config: Config, net: Trained, along: bool = True) -> dict:
     """What ranking.json holds; tau along the training only if asked for. What spoils an order is found before the truth
     is paid for.
     """
     find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
+    *early, last = net.epochs().items()
     rng = np.random.default_rng(config.seed)
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
-    *early, last = net.epochs().items()
     scores = net.scores(last[1], encodings)
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(net.scores(path, encodings) for path in twins)])
@@ -147,7 +147,7 @@ def compare(config: Config, net: Supernet, along: bool = True) -> dict:
 
 
 def main(config: Config) -> None:
-    net = Supernet(config)
+    net = Trained(config)
     content = compare(config, net)
     path = net.folder / "ranking.json"
     checkpoint.save_json(path, content)

@@ -2,6 +2,7 @@ import json
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ QUICK = ("--networks", "10", "--recalibrate", "100", "--epochs", "1", "--batch-s
 def learned(tmp_path_factory, digits):
     """A supernet that has learned something, and one snapshot of it."""
     folder = tmp_path_factory.mktemp("runs") / "learned"
-    flags = ("--run", str(folder), "--fairness", "uniform", "--epochs", "1", "--batch-size", "24", "--snapshots", "1")
+    size = ("--epochs", "1", "--batch-size", "16", "--train-images", "500", "--threads", "1")
+    flags = ("--run", str(folder), "--fairness", "uniform", "--snapshots", "1", *size)
     train.main(train.command.parse(train.Config, flags, ""))
     return folder
 
@@ -87,39 +89,33 @@ def test_every_budget_has_a_truth_of_its_own(tmp_path, digits):
     assert len(list(tmp_path.glob("*/000000.safetensors"))) == 2
 
 
-def planted(run, table, quality: float) -> tuple:
-    """Flags for networks whose truth is what the supernet says of them, or the opposite."""
-    net = rank.Supernet(rank.Config(run=str(run), recalibrate=100))
+def other_seed(run, fairness: str = "uniform"):
+    """A copy of the run that says it has another seed."""
+    other = shutil.copytree(run, run.parent / "other", dirs_exist_ok=True)
+    settings = json.loads((other / "settings.json").read_text())
+    settings["settings"]["supernet"] |= {"seed": 1, "fairness": fairness}
+    (other / "settings.json").write_text(json.dumps(settings))
+    return other
+
+
+def test_a_table_that_agrees_with_the_supernet_makes_it_trusted_and_equal_weights_agree(script, run, table):
+    net = rank.Trained(rank.Config(run=str(run), recalibrate=100))
     encodings = rank.sample(net.space, 20, np.random.default_rng(0))
-    scores = 0.5 + quality * net.scores(run / "supernet.safetensors", encodings)
+    scores = net.scores(run / "supernet.safetensors", encodings)
     path = table([*encodings, [5] * 6], [*scores, 0.5])  # every option is in a table of its space
-    return "--networks", "20", "--recalibrate", "100", "--table", path
-
-
-def test_a_table_that_agrees_with_the_supernet_makes_it_trusted(script, run, table):
-    outcome = script(rank, run, *planted(run, table, 0.1))
+    outcome = script(
+        rank, run, "--networks", "20", "--recalibrate", "100", "--table", path, "--others", other_seed(run)
+    )
     assert outcome.code == 0, outcome.err
+    assert read(run)["score"] == scores.tolist()
     assert read(run)["tau"]["supernet"] == pytest.approx([1, 1, 1])
     assert read(run)["first"]["1"]["regret"] == 0
+    assert read(run)["s_tau"] == pytest.approx(1)
     assert "Search with this supernet" in outcome.out
 
 
-def test_a_table_that_contradicts_it_makes_it_distrusted(script, run, table):
-    outcome = script(rank, run, *planted(run, table, -0.1))
-    assert read(run)["tau"]["supernet"][0] == pytest.approx(-1)
-    assert "Do not search with this supernet" in outcome.out
-
-
-def test_seeds_are_compared_and_other_kinds_of_runs_are_refused(script, run, table, tmp_path):
-    other = shutil.copytree(run, tmp_path / "other")
-    settings = json.loads((other / "settings.json").read_text())
-    settings["settings"]["supernet"]["seed"] = 1
-    (other / "settings.json").write_text(json.dumps(settings))
-    assert script(rank, run, *planted(run, table, 0.1), "--others", other).code == 0
-    assert read(run)["s_tau"] == pytest.approx(1)  # the same weights
-    settings["settings"]["supernet"]["fairness"] = "strict"
-    (other / "settings.json").write_text(json.dumps(settings))
-    outcome = script(rank, run, *QUICK, "--others", other)
+def test_runs_that_differ_by_more_than_the_seed_are_refused_as_others(script, run):
+    outcome = script(rank, run, *QUICK, "--others", other_seed(run, "strict"))
     assert outcome.code == 2
     assert "in fairness: --others takes runs of other seeds alone" in outcome.err
 
@@ -166,15 +162,20 @@ def test_scores_without_an_order_are_refused():
         verdict.check(np.full(20, 0.5), 10, 1000)
     with pytest.raises(ValueError, match="fewer than 10"):
         verdict.check(np.linspace(0.5, 0.6, 9), 10, 1000)
-    space = search_spaces.load("digits")
+    space = digits_space()
     encodings = rank.sample(space, 20, np.random.default_rng(0))
     with pytest.raises(ValueError, match="no true order"):
         verdict.judge(space, encodings, np.arange(20), np.ones(20), np.random.default_rng(0))
 
 
-def figures(quality: float, seed: int = 0) -> dict:
+@cache
+def digits_space():
+    return search_spaces.load("digits")
+
+
+def figures(quality: float) -> dict:
     """Of planted scores: so much of the truth, the rest noise."""
-    space, rng = search_spaces.load("digits"), np.random.default_rng(seed)
+    space, rng = digits_space(), np.random.default_rng(0)
     encodings = rank.sample(space, 200, rng)
     madds = space.cost(encodings)[:, 0]
     reached = madds / madds.std() + rng.normal(size=200)  # cost alone tells half
