@@ -1,13 +1,13 @@
 """How far supernets rank as NAS-Bench-Macro's truth does: strict fairness against uniform sampling at matched passes,
 BatchNorm recalibrated or not, over seeds, against multiply-adds.
 
-    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json            on a GPU
-    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json --reduced  on a CPU
+    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json                  on a GPU
+    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json --scale reduced  on a CPU
 Everything lies in runs/; called again it goes on where it was. Then it writes the record and docs/'s plots.
 """
 
-import subprocess
-import sys
+from argparse import Namespace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import record
 from matplotlib import pyplot
 
 from results import rank, ranking
-from supernet import checkpoint
+from supernet import checkpoint, command, train
 
 SCALES = {  # flags of supernet/train.py, networks
     "full": ("--image-size 32 --epochs 120 --snapshots 30", 6561),
@@ -31,21 +31,19 @@ ALONG = "recalibrated"  # the reading that is followed along the training
 RESULT = "ranking-{}.json"
 
 
-def call(script: str, *flags: object) -> None:
-    subprocess.run([sys.executable, script, *map(str, flags)], cwd=record.ROOT, check=True, stdout=subprocess.DEVNULL)
-
-
-def measure(folder: Path, schedule: str, seed: int, scale: str, data_root: str, table: str) -> None:
+def measure(folder: Path, schedule: str, seed: int, arguments: Namespace, along: bool) -> None:
     """Trains one supernet and ranks with it in both readings, as far as that is not there yet."""
-    flags, networks = SCALES[scale]
-    where = ["--space", "nas_bench_macro", "--data", "folder", "--data-root", data_root]
-    call("supernet/train.py", "--run", folder, *where, *flags.split(), "--fairness", schedule, "--seed", seed)
-    todo = {name: images for name, images in READINGS.items() if not (folder / RESULT.format(name)).exists()}
-    if todo:
-        config = rank.Config(run=str(folder), table=table, networks=networks)
-        net = rank.Trained(config)
-        for name, net.recalibrate in todo.items():
-            checkpoint.save_json(folder / RESULT.format(name), rank.compare(config, net, along=name == ALONG))
+    flags, networks = SCALES[arguments.scale]
+    where = ["--run", str(folder), "--space", "nas_bench_macro", "--data", "folder", "--data-root", arguments.data_root]
+    which = ["--fairness", schedule, "--seed", str(seed)]
+    train.main(command.parse(train.Config, [*where, *which, *flags.split()], ""))
+    config = rank.Config(run=str(folder), table=arguments.table, networks=networks)
+    net = cache(lambda: rank.Trained(config))
+    for name, recalibrate in READINGS.items():
+        path, follow = folder / RESULT.format(name), along and name == ALONG
+        if not path.exists() or (follow and len(read(folder, name)["gt_tau"]) == 1):
+            net().recalibrate = recalibrate
+            checkpoint.save_json(path, rank.compare(config, net(), follow))
             print(folder.name, name, flush=True)
 
 
@@ -108,39 +106,44 @@ def plot(found: dict, scale: str) -> None:
     figure.savefig(record.ROOT / "docs" / f"ranking-{scale}.png", dpi=90)
 
 
-def main() -> None:
-    parser = record.parser(__doc__)
-    parser.add_argument("--data-root", required=True, help="CIFAR-10 as folders, one per class")
-    parser.add_argument("--table", required=True)
-    parser.add_argument("--reduced", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
-    scale = "reduced" if arguments.reduced else "full"
-    home = record.ROOT / "runs" / f"ranking-{scale}"
-    found = {}
-    for seed in range(arguments.seeds):
-        for schedule in SCHEDULES:
-            folder = home / f"{schedule}-{seed}"
-            measure(folder, schedule, seed, scale, arguments.data_root, arguments.table)
-            for reading in READINGS:
-                found.setdefault((schedule, reading), []).append(read(folder, reading))
-    (record.ROOT / "docs").mkdir(exist_ok=True)
-    plot(found, scale)
+def write(found: dict, arguments: Namespace) -> None:
+    """The plot and the record."""
+    plot(found, arguments.scale)
     one = found["strict", ALONG][0]
     supernets = {}
     for (schedule, reading), runs in found.items():
         supernets.setdefault(schedule, {})[reading] = summary(runs)
     figures = {
-        "scale": scale,
+        "scale": arguments.scale,
         "seeds": arguments.seeds,
         "networks": one["networks"],
-        "flags": SCALES[scale][0],
+        "flags": SCALES[arguments.scale][0],
         "baselines": {name: one["tau"][name] for name in ("madds", "params")},
         "supernets": supernets,
         "strict_ahead_of_uniform": {r: lead(found["strict", r], found["uniform", r]) for r in READINGS},
         "recalibrated_ahead_of_running": {s: lead(found[s, "recalibrated"], found[s, "running"]) for s in SCHEDULES},
     }
-    print(record.save(f"ranking-{scale}", figures))
+    print(record.save(f"ranking-{arguments.scale}", figures))
+
+
+def main() -> None:
+    parser = record.parser(__doc__)
+    parser.add_argument("--data-root", required=True, help="CIFAR-10 as folders, one per class")
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--scale", choices=SCALES, default="full")
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    home = record.ROOT / "runs" / f"ranking-{arguments.scale}"
+    train.load = cache(train.load)  # all runs have the same images, and reading them takes long
+    for along in (False, True):  # tau along the training comes last: the record is there without it
+        found = {}
+        for seed in range(arguments.seeds):
+            for schedule in SCHEDULES:
+                folder = home / f"{schedule}-{seed}"
+                measure(folder, schedule, seed, arguments, along)
+                for reading in READINGS:
+                    found.setdefault((schedule, reading), []).append(read(folder, reading))
+        write(found, arguments)
 
 
 if __name__ == "__main__":
