@@ -101,7 +101,7 @@ def plot(found: dict, scale: str) -> None:
         taus = np.mean([list(each["gt_tau"].values()) for each in runs], axis=0)
         axes[2].plot(np.linspace(0, 1, len(taus) + 1)[1:], taus, "o-", label=schedule)
     axes[2].axhline(runs[0]["tau"]["madds"][0], color="grey", label="multiply-adds")
-    axes[2].set(xlabel="share of the training", ylabel="Kendall's tau", title=f"{ALONG}, mean over the seeds")
+    axes[2].set(xlabel="share of the training", ylabel="Kendall's tau", title=ALONG)
     axes[2].legend(fontsize=7)
     figure.savefig(record.ROOT / "docs" / f"ranking-{scale}.png", dpi=90)
 

@@ -273,6 +273,7 @@ def _answers(r: dict) -> Iterator[str]:
         yield f"- {schedule}, seed 0, % of the ranks too high, smallest to largest quarter: {size}."
         yield f"- {schedule}, seed 0, tau along the training: {along}."
         yield f"- {schedule}, seed 0, points of accuracy given up by training the first: {_first(s['first'][0])}."
+        yield f"- {schedule}, seed 0, what the command advises: {s['sentence'][0]}"
 
 
 def _lead(lead: list[float]) -> str:
