@@ -3,8 +3,9 @@ The truth is a published table, or trained here, network by network; called agai
 
     python results/rank.py RUN --table nas-bench-macro_cifar10.json
     python results/rank.py RUN --networks 30 --epochs 20
-    python results/rank.py RUN --others RUN2 RUN3        of the same space, with other seeds
-Writes RUN/ranking.json.
+    python results/rank.py RUN --others RUN2 RUN3
+
+The others differ from RUN by their seeds alone. RUN/ranking.json holds all that is printed, and every network.
 """
 
 from dataclasses import dataclass, field, replace
@@ -80,9 +81,7 @@ class Trained:
         if config.data_root is not None:
             settings = {**settings, "data_root": config.data_root}
         merged = run_folder.merge(train.Config(), {"supernet": settings})
-        self.config = replace(
-            merged, run=config.run, compute=replace(config.compute, precision=merged.compute.precision)
-        )
+        self.config = replace(merged, run=config.run, compute=config.compute)
         self.space, self.data = train.load_inputs(self.config)
         if self.data.fingerprint() != self.saved["data"]:
             raise ValueError(f"the images are not those that {self.folder} learned; give their place by --data-root")
