@@ -162,6 +162,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "oracle-table": lambda: oracle(record.load("oracle-cpu")),
     "oracle-memory": oracle_memory,
     "gpu-tables": gpu,
+    "search-efficiency": search_efficiency,
+    "search-ablation": search_ablation,
+    "search-overhead": search_overhead,
 }
 
 
