@@ -140,7 +140,9 @@ def report() -> str:
 
 
 def darts_methods() -> str:
-    """The published methods with their settings and what a step costs."""
+    """The published methods with their settings and what a step costs, once somebody has measured it."""
+    if not (record.RECORDS / "darts_step-cpu.json").exists():
+        return "What a step of each costs: not measured (`benchmarks/darts_step.py`)."
     r = record.load("darts_step-cpu")
     rows = []
     for name, make in methods.METHODS.items():
@@ -301,6 +303,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "report-table": report,
     "ranking-reduced": lambda: ranking("reduced"),
     "ranking-full": lambda: ranking("full"),
+    "search-efficiency": search_efficiency,
+    "search-ablation": search_ablation,
+    "search-overhead": search_overhead,
 }
 
 
