@@ -23,6 +23,7 @@ from results import charts, curves, front
 from results.reading import Run
 from search_spaces import published
 from search_spaces.chain import Chain
+from search_spaces.cost import COLUMNS
 
 ASSETS = Path(__file__).parent / "assets"
 RELOAD = 5  # seconds between two looks of a page of a running search
@@ -176,7 +177,7 @@ def _published(run: Run) -> list[dict]:
     for name, found in published.ARCHITECTURES.items():
         if found.space == run.space.name and found.encoding is not None:
             cost = found.cost if usual else run.space.cost([found.encoding])[0].tolist()
-            point = dict(zip(NOUNS, cost, strict=True))
+            point = dict(zip(COLUMNS, cost, strict=True))
             same = (run.scored.encodings == found.encoding).all(1) if len(run.scored.rows) else np.zeros(0, bool)
             point |= {"accuracy": float(run.scored.rows[same, 0][0])} if same.any() else {}
             cards.append({"name": name, "why": found.source, "code": code(found.encoding), "point": point, "of": found})

@@ -20,10 +20,11 @@ import search_spaces
 from results import front, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, model, run_folder
+from supernet import checkpoint, command, fit, run_folder, sharing
 from supernet.command import Run, Text, Whole
 from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
+from supernet.kernels import quicken
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
 def inherited(folder: Path, space: SearchSpace, encoding: list[int]) -> dict[str, torch.Tensor]:
     """A path's weights in the run's supernet."""
     tensors, _ = checkpoint.load(folder / "supernet.safetensors", "supernet")
-    net = model.build(space)
+    settings = run_folder.require(folder)["settings"].get("supernet", {})
+    net = sharing.build(space, run_folder.merge(sharing.Sharing(), {"supernet": settings}), settings.get("seed", 0))
     net.load_state_dict(fit.weights(tensors))
     return net.extract(encoding).state_dict()
 
@@ -180,7 +182,7 @@ def train(config: Config, folder: Path, job: Job, seed: int, space: SearchSpace,
     fresh = begin(net, job.weights) if job.weights else []
     if fresh:
         print(f"{name}: begins afresh, for its shape is another: {', '.join(fresh)}")
-    net = net.to(data.mean.device, memory_format=torch.channels_last)
+    net = quicken(net).to(data.mean.device, memory_format=torch.channels_last)
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": job.encoding, "seed": seed, "start": job.start}
     meta |= {"recipe": asdict(recipe), "parts": config.parts, "images": data.fingerprint()}
     meta["input"] = {"scale": "0..255", "mean": data.mean.tolist(), "std": data.std.tolist()}

@@ -17,6 +17,7 @@ from results.stand_alone import Files
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet.data import Data
+from supernet.kernels import quicken
 from supernet.memory import Context
 from supernet.table import TableOracle
 
@@ -67,7 +68,7 @@ def alone(
     """Test accuracy of one network trained from scratch."""
     net = space.build(encoding)
     initialise(net, torch.Generator().manual_seed(seed))
-    net = net.to(data.mean.device, memory_format=torch.channels_last)
+    net = quicken(net).to(data.mean.device, memory_format=torch.channels_last)
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": encoding, "seed": seed, "recipe": vars(recipe)}
 
     files = Files(path, path.with_suffix(".last.safetensors"))

@@ -163,7 +163,7 @@ def test_an_exhausted_space_ends_the_search_cleanly(script, finished_run, tmp_pa
 BAD_FLAGS = [
     (["--nope"], "Unrecognized"),
     (["--epochs", "many"], "--epochs"),
-    (["--space", "resnet"], "known are digits, fairnas"),
+    (["--space", "resnet"], "unknown search space 'resnet'; known are"),
     (["--space-options", "stem_stride"], "NAME=NUMBER"),
     (["--space-options", "depth=3"], "no option 'depth'"),
     (["--space", "fairnas"], "image size must be a multiple of 32"),
