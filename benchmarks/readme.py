@@ -227,8 +227,12 @@ def _change(found: list[float], whole: list[float], unit: float) -> str:
 
 def search_overhead() -> str:
     r = record.load("search_overhead")
-    rows = [[name, f"{value:,.0f}"] for name, value in r["microseconds"].items()]
-    return f"{table(['engine', 'microseconds of the processor per evaluation'], rows)}\n\n{source(r)}"
+    rows = []
+    for name, value in r["microseconds"].items():
+        each = [found[name] for found in r["rounds"]]
+        rows.append([name, f"{value:,.0f} ({min(each):,.0f} to {max(each):,.0f})"])
+    head = ["engine", "microseconds of the processor per evaluation (spread)"]
+    return f"{table(head, rows)}\n\n{source(r)}"
 
 
 def ranking(scale: str) -> str:
