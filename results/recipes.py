@@ -11,6 +11,8 @@ from math import cos, floor, pi
 import torch
 from torch import nn
 
+from supernet import fit
+
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
     "nesterov": partial(torch.optim.SGD, nesterov=True),
@@ -46,13 +48,7 @@ class Recipe:
     randaugment: int = 0  # operations per image, at magnitude 9
 
     def __post_init__(self):
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ValueError(f"need --epochs >= 1 and --batch-size >= 2, got {self.epochs} and {self.batch_size}")
-        if not (self.lr > 0 and self.weight_decay >= 0 and 0 <= self.label_smoothing < 1):
-            raise ValueError(
-                "need --lr > 0, --weight-decay >= 0 and 0 <= --label-smoothing < 1, "
-                f"got {self.lr}, {self.weight_decay} and {self.label_smoothing}"
-            )
+        fit.check(self)
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs, parts of one counted."""

@@ -1,4 +1,4 @@
-"""The training loop that supernets and stand-alone networks share: SGD, cosine, a checkpoint after every epoch.
+"""The training loop of supernets: SGD, cosine, a checkpoint after every epoch (stand-alone: results/stand_alone.py).
 
 All randomness of an epoch comes from (seed, epoch), a step's paths from (seed, step), so a resumed training is
 the uninterrupted one, bit for bit on CPU, and no generator's state needs saving.
@@ -36,18 +36,23 @@ class Recipe:
     momentum: float = 0.9
 
     def __post_init__(self):
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ValueError(f"need --epochs >= 1 and --batch-size >= 2, got {self.epochs} and {self.batch_size}")
-        if not (self.lr > 0 and self.weight_decay >= 0 and 0 <= self.label_smoothing < 1):
-            raise ValueError(
-                "need --lr > 0, --weight-decay >= 0 and 0 <= --label-smoothing < 1, "
-                f"got {self.lr}, {self.weight_decay} and {self.label_smoothing}"
-            )
+        check(self)
 
     @property
     def loss(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """logits (B, classes), labels (B,) -> scalar."""
         return partial(F.cross_entropy, label_smoothing=self.label_smoothing)
+
+
+def check(recipe) -> None:
+    """ValueError names the flags of a recipe, this one or a stand-alone network's, that cannot train."""
+    if recipe.epochs < 1 or recipe.batch_size < 2:
+        raise ValueError(f"need --epochs >= 1 and --batch-size >= 2, got {recipe.epochs} and {recipe.batch_size}")
+    if not (recipe.lr > 0 and recipe.weight_decay >= 0 and 0 <= recipe.label_smoothing < 1):
+        raise ValueError(
+            "need --lr > 0, --weight-decay >= 0 and 0 <= --label-smoothing < 1, "
+            f"got {recipe.lr}, {recipe.weight_decay} and {recipe.label_smoothing}"
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Training:
         return replace(recipe, **{name: value for name, value in vars(self).items() if value is not None})
 
 
-Backward = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+Backward = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]  # (images, labels, step) -> losses
 
 
 def fit(
