@@ -26,6 +26,8 @@ def _read(word: str, space: SearchSpace) -> np.ndarray:
     if word in ARCHITECTURES:
         if ARCHITECTURES[word].space != space.name:
             raise ValueError(f"--warm-start {word} is of space {ARCHITECTURES[word].space}, not {space.name}")
+        if ARCHITECTURES[word].encoding is None:
+            raise ValueError(f"--warm-start {word} has larger cells than {space.name}'s encodings: leave it out")
         return space.check([ARCHITECTURES[word].encoding])
     if (Path(word) / "archive.sqlite").exists():
         return _front(Path(word), space)

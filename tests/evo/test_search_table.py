@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import search_spaces
-from evo import search
+from evo import search, warm_start
 from evo.archive import Archive
 from results import front
 from supernet.table import TableOracle
@@ -223,3 +223,8 @@ def test_a_table_that_lacks_an_architecture_says_which(searched, table, tmp_path
     outcome, _ = searched("--table", tmp_path / "part.json")
     assert outcome.code == 2
     assert "part.json has no architecture [" in outcome.err
+
+
+def test_a_published_network_that_no_encoding_describes_is_named():
+    with pytest.raises(ValueError, match="NASNet has larger cells than darts's encodings"):
+        warm_start.read(["NASNet"], search_spaces.load("darts"))
