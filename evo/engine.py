@@ -17,6 +17,7 @@ from evo.credit import Credit
 from evo.hypervolume import Ruler, directions
 from evo.proposers import Encodings, Natural, Proposer, State
 from evo.ratios import Ratios, default_proposers
+from evo.rows import Rows
 
 ROUNDS = 50  # of children without enough new ones, before the engine looks elsewhere
 ENUMERABLE = 100_000  # encodings that are listed one by one when chance no longer finds new ones
@@ -94,6 +95,7 @@ class NSGA2(Engine):
         self.weights = None if weights is None else np.array(weights, dtype=np.float64)
         self.given = np.empty((0, len(choices)), dtype=np.int64) if given is None else given
         self.seen: set[bytes] = set()
+        self.told = Rows(), Rows(), Rows()
         self.encodings = np.empty((0, len(choices)), dtype=np.int64)  # all told, (T, L)
         self.objectives, self.violation = np.empty((0, 0)), np.empty(0)
         self.population, self.rank, self.crowding = np.empty(0, dtype=np.int64), np.empty(0), np.empty(0)
@@ -133,9 +135,8 @@ class NSGA2(Engine):
         self.seen.update(keys(encodings))
         told = len(self.encodings)
         new = np.arange(told, told + len(encodings))
-        self.encodings = np.concatenate([self.encodings, encodings])
-        self.objectives = np.concatenate([self.objectives, objectives]) if told else objectives
-        self.violation = np.concatenate([self.violation, violation])
+        columns = zip(self.told, (encodings, objectives, violation), strict=True)
+        self.encodings, self.objectives, self.violation = (rows.append(column) for rows, column in columns)
         pool = np.concatenate([self.population, new])
         beats = survival.dominates(self.objectives[pool], self.violation[pool])
         if told and proposers is not None:
@@ -169,10 +170,10 @@ class NSGA2(Engine):
 
     def _update_front(self, new: np.ndarray) -> None:
         """`new` are those told last whom no survivor dominates, nor one another."""
-        new, values = new[self.violation[new] == 0], self.objectives
-        new = new[~survival.dominated_by(values[new], None, values[self.front], None).any(1)]
-        lost = survival.dominated_by(values[self.front], None, values[new], None).any(1)
-        self.front = np.concatenate([self.front[~lost], new])
+        new = new[self.violation[new] == 0]
+        beats, beaten = survival.versus(self.objectives[new], self.objectives[self.front])
+        new_on_front = ~beaten.any(1)
+        self.front = np.concatenate([self.front[~beats[new_on_front].any(0)], new[new_on_front]])
 
     def within_limits(self, rng: np.random.Generator, n: int) -> Encodings:
         """Up to n distinct architectures that meet the free limits, found by evolving on the violation alone.
@@ -202,15 +203,21 @@ class NSGA2(Engine):
         encodings = np.ascontiguousarray(self.canonical(encodings), dtype=np.int64)
         if self.free_violation is not None and len(encodings):
             encodings = encodings[self.free_violation(encodings) == 0]
-        first = {key: i for i, key in reversed(list(enumerate(keys(encodings))))}
-        return encodings[sorted(i for key, i in first.items() if key not in self.seen and key not in new)]
+        first: dict[bytes, int] = {}
+        for i, key in enumerate(keys(encodings)):
+            if key not in self.seen and key not in new:
+                first.setdefault(key, i)
+        return encodings[list(first.values())]
 
     def _collect(self, new: dict, n: int, propose: Callable[[int], Encodings], name: str, rounds: int = ROUNDS) -> None:
         """Adds fresh proposals to `new`, in their order, until it holds n."""
         for _ in range(rounds):
             if len(new) >= n:
                 return
-            fresh = self._fresh(propose(n - len(new)), new)[: n - len(new)]
+            proposed = propose(n - len(new))
+            if not len(proposed):
+                return
+            fresh = self._fresh(proposed, new)[: n - len(new)]
             new.update((key, (row, name)) for key, row in zip(keys(fresh), fresh, strict=True))
 
 

@@ -5,6 +5,7 @@ Shapes: T told, F fitted, N candidates, M objectives, S samples, L decisions.
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from evo import variation
 from evo.gaussian_process import Kernel, Model, best_kernel, normal_scores, values_of
@@ -27,6 +28,7 @@ class Predictor(Proposer):
         self.explore = explore
         self.kernels: dict[int, Kernel] = {}  # by the number of rows told that chose them
 
+    @threadpool_limits.wrap(limits=1)  # small matrices: a second thread costs more than it brings, and rounds otherwise
     def propose(self, rng, state, n):
         pool = state.fresh(mutants(rng, state, POOL))
         outlook = Outlook(state, self._kernel(state))

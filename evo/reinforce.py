@@ -45,13 +45,15 @@ class Policy(nn.Module):
     def redraw(self, rng: np.random.Generator, encodings: Encodings, chosen: np.ndarray) -> Encodings:
         """The decisions marked in `chosen` (n, L), each drawn given what stands before it (by the Gumbel trick)."""
         embedding, weight, bias = (p.detach().numpy() for p in (self.embedding, self.weight, self.bias))
-        encodings, context = encodings.copy(), np.zeros((len(encodings), HIDDEN), dtype=np.float32)
-        noise = rng.gumbel(size=(len(weight), len(encodings), weight.shape[2])).astype(np.float32)
-        for layer, options in enumerate(encodings.T):  # a view
-            logits = np.tanh(context) @ weight[layer] + bias[layer]
-            options[:] = np.where(chosen[:, layer], (logits + noise[layer]).argmax(1), options)
-            context += embedding[layer * weight.shape[2] + options]
-        return encodings
+        embedding = embedding.reshape(len(weight), -1, HIDDEN)
+        encodings, context = encodings.T.copy(), np.zeros((len(encodings), HIDDEN), dtype=np.float32)
+        noise = rng.gumbel(size=(len(weight), len(context), weight.shape[2])).astype(np.float32) + bias
+        for options, anew, *layer in zip(encodings, chosen.T, embedding, weight, noise, strict=True):
+            logits = np.tanh(context) @ layer[1]
+            logits += layer[2]
+            np.copyto(options, logits.argmax(1), where=anew)
+            context += layer[0].take(options, axis=0)
+        return encodings.T
 
 
 class Controller(Proposer):
@@ -109,7 +111,7 @@ class Roulette(Proposer):
             return np.empty((0, len(state.choices)), dtype=np.int64)
         cost = state.objectives[-RECENT:, rng.choice(list(state.cheap))]
         decisions = zip(state.encodings[-RECENT:].T, state.choices, strict=True)
-        return spin(rng, state, [cheapness(options, cost, k) for options, k in decisions], n)
+        return spin(rng, state, np.concatenate([cheapness(options, cost, k) for options, k in decisions]), n)
 
     def learn(self, encodings, reward):
         pass
@@ -121,8 +123,8 @@ class Regulator(Proposer):
     name = "regulator"
 
     def propose(self, rng, state, n):
-        decisions = zip(state.encodings[state.front].T, state.choices, strict=True)
-        return spin(rng, state, [np.bincount(options, minlength=k) + 1.0 for options, k in decisions], n)
+        options = state.encodings[state.front] + firsts(state.choices)
+        return spin(rng, state, np.bincount(options.ravel(), minlength=sum(state.choices)) + 1.0, n)
 
     def learn(self, encodings, reward):
         pass
@@ -135,9 +137,18 @@ def cheapness(options: np.ndarray, cost: np.ndarray, k: int) -> np.ndarray:
     return np.exp(-(mean - mean.mean()) / (mean.std() or 1.0))
 
 
-def spin(rng: np.random.Generator, state: State, slices: Sequence[np.ndarray], n: int) -> Encodings:
-    """n children; about half the decisions of each are drawn anew, options by the size of their slices, L x (K,)."""
-    crossed = children(rng, state, n)
-    edges = [np.cumsum(each) / each.sum() for each in slices]
-    drawn = np.stack([np.searchsorted(edge[:-1], rng.random(n)) for edge in edges], axis=1)
-    return np.where(parts(rng, *crossed.shape), drawn, crossed)
+def spin(rng: np.random.Generator, state: State, slices: np.ndarray, n: int) -> Encodings:
+    """n children; about half the decisions of each are drawn anew, options by the size of their slices.
+
+    `slices` (sum of the choices,) are those of the first decision's options, then of the second's, and so on.
+    """
+    crossed, first, choices = children(rng, state, n), firsts(state.choices), np.array(state.choices)
+    wheels = np.cumsum(slices / np.repeat(np.add.reduceat(slices, first), choices))  # one turn each
+    turned = np.arange(len(first))[:, None] + rng.random((len(first), n))
+    drawn = np.searchsorted(wheels, turned).T - first
+    return np.where(parts(rng, *crossed.shape), drawn.clip(0, choices - 1), crossed)
+
+
+def firsts(choices: Sequence[int]) -> np.ndarray:
+    """(L,): where each decision's options begin, if all options stand in one row."""
+    return np.cumsum([0, *choices[:-1]])

@@ -47,11 +47,15 @@ def load_costs(config: Config, space: SearchSpace) -> goals.Costs:
 
 
 def make_engine(
-    config: Config, space: SearchSpace, costs: goals.Costs, relaxations: Sequence[RelaxationProposer] = ()
+    config: Config,
+    space: SearchSpace,
+    costs: goals.Costs,
+    given: np.ndarray | None = None,
+    relaxations: Sequence[RelaxationProposer] = (),
 ) -> Engine:
     """The engine, after a look whether anything can meet the limits; ValueError if not.
 
-    Trained `relaxations` begin with a share of all proposals.
+    The architectures `given` (n, L) are asked first; trained `relaxations` begin with a share of all proposals.
     """
     objectives, limits = goals.parse_objectives(config.objectives), config.limits()
     costs.check(limits)
@@ -69,7 +73,7 @@ def make_engine(
         proposers,
         config.ratios.floor,
         config.crowding_weights or None,
-        warm_start.read(config.warm_start, space),
+        given,
     )
     if free is not None:
         nearest = engine.within_limits(generation_rng(config.supernet.seed, 0), config.population)
@@ -200,6 +204,8 @@ def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[li
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
     own, costs = load_own(config), load_costs(config, space)
+    given = warm_start.read(config.warm_start, space)
+    given = warm_start.allowed(given, costs.violation(given, config.limits()))
     make_engine(config, space, costs)  # limits that nothing meets end here, before anything is written
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
@@ -210,7 +216,7 @@ def main(config: Config) -> None:
     else:
         relaxations, oracle = train_everything(config, space, data)
     archive = Archive(config.folder / "archive.sqlite", config.names())
-    engine = make_engine(config, space, costs, relaxations)
+    engine = make_engine(config, space, costs, given, relaxations)
     evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
     finish(config, space, archive)
 

@@ -19,23 +19,28 @@ def dominates(objectives: np.ndarray, violation: np.ndarray | None = None) -> np
     With `violation` (N,) >= 0, constraint domination: whoever violates less dominates, and objectives
     decide only between feasible individuals (violation 0).
     """
-    return dominated_by(objectives, violation, objectives, violation).T
+    beats, _ = versus(objectives, objectives, violation, violation)
+    return beats
 
 
-def dominated_by(
-    objectives: np.ndarray, violation: np.ndarray | None, others: np.ndarray, others_violation: np.ndarray | None
-) -> np.ndarray:
-    """(N, M), (N,), (O, M), (O,) -> (N, O) bool: [i, j] says that the other j dominates i. As `dominates`."""
-    equal = np.ones((len(objectives), len(others)), dtype=bool)
-    no_worse = equal.copy()
-    for ours, theirs in zip(objectives.T, others.T, strict=True):
-        no_worse &= theirs <= ours[:, None]
-        equal &= theirs == ours[:, None]
-    better = no_worse & ~equal
-    if violation is None or not (violation.any() or others_violation.any()):
-        return better
-    feasible = (violation == 0)[:, None] & (others_violation == 0)
-    return (better & feasible) | (others_violation < violation[:, None])
+def versus(
+    ours: np.ndarray, theirs: np.ndarray, violation: np.ndarray | None = None, others: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, M), (O, M), (N,), (O,) -> two (N, O) bool: who of ours dominates whom of theirs, and is dominated by whom.
+
+    As `dominates`; the violations are of ours and of theirs, both or none.
+    """
+    no_worse = np.ones((len(ours), len(theirs)), dtype=bool)
+    no_better = no_worse.copy()
+    for a, b in zip(ours.T[:, :, None], theirs.T, strict=True):
+        no_worse &= a <= b
+        no_better &= a >= b
+    beats, beaten = no_worse & ~no_better, no_better & ~no_worse
+    if violation is None or not (violation.any() or others.any()):
+        return beats, beaten
+    feasible = (violation == 0)[:, None] & (others == 0)
+    less, more = violation[:, None] < others, violation[:, None] > others
+    return (beats & feasible) | less, (beaten & feasible) | more
 
 
 def ranks(objectives: np.ndarray, violation: np.ndarray | None = None) -> np.ndarray:

@@ -13,6 +13,13 @@ from search_spaces.published import ARCHITECTURES
 from supernet import run_folder
 
 
+def allowed(given: np.ndarray, missed: np.ndarray) -> np.ndarray:
+    """Of what is given (n, L), what misses no limit by what costs nothing, (n,); says how many do."""
+    if missed.any():
+        print(f"--warm-start: {(missed > 0).sum()} of {len(given)} architectures miss the limits and are left out")
+    return given[missed == 0]
+
+
 def read(words: Sequence[str], space: SearchSpace) -> np.ndarray:
     """Names of published architectures, encodings as `space.parse` reads them, run folders -> (n, L).
 

@@ -10,12 +10,12 @@ from functools import cached_property
 import numpy as np
 from torch import nn
 
-from search_spaces import cell_cost, genotype
+from search_spaces import cell_cost, decisions, genotype
 from search_spaces.cell_net import GraphCell, Skeleton
 from search_spaces.cell_ops import OPERATIONS
 from search_spaces.decisions import Decisions
 from search_spaces.genotype import Edge, Graph
-from search_spaces.space import SearchSpace, split
+from search_spaces.space import Part, SearchSpace, split
 
 
 class Cell(SearchSpace):
@@ -41,7 +41,7 @@ class Cell(SearchSpace):
             if self.decisions.kinds != genotype.KINDS:
                 raise ValueError(f"{self.name} takes encodings, no genotypes")
             return genotype.read(encoding, self.inputs)
-        edges, options = (row[0].tolist() for row in self.decisions.picked(self.canonical([encoding])))
+        edges, options = (row[0].tolist() for row in self.picked([encoding]))
         found: dict[str, list[Edge]] = {kind: [] for kind in self.decisions.kinds}
         for edge, option in zip(edges, options, strict=True):
             kind, to, source, names = self.decisions.edges[edge]
@@ -79,7 +79,7 @@ class Cell(SearchSpace):
         return self.decisions.encode(picked)
 
     def cost(self, encodings) -> np.ndarray:
-        edges, options = self.decisions.picked(self.canonical(encodings))
+        edges, options = self.picked(encodings)
         widths, which = np.unique(self._widths(edges, options), axis=0, return_inverse=True)
         fixed = np.array([self._fixed(row) for row in widths.tolist()], dtype=np.int64).reshape(-1, 2)
         return fixed[which.reshape(-1)] + self._edge_costs[edges, options].sum(1)
@@ -130,6 +130,27 @@ class Cell(SearchSpace):
         kinds = len(self.decisions.kinds)
         narrow = self._fixed([1 if self.decisions.sparse else len(self.concat)] * kinds)
         return np.stack([narrow + lowest, self._fixed([len(self.concat)] * kinds) + highest])
+
+    def parts(self) -> list[list[list[Part]]]:
+        """An edge that is not there has none."""
+        return [
+            [self._parts(edge, name) if k or not self.decisions.sparse else [] for k, name in enumerate(edge.options)]
+            for edge in self.decisions.edges
+        ]
+
+    def _parts(self, edge: decisions.Edge, operation: str) -> list[Part]:
+        shapes = cell_cost.shapes(self.skeleton, edge.kind, edge.source < self.inputs)
+        return [Part(cell_cost.maker(operation, c, stride), (c, size, size)) for c, stride, size in shapes]
+
+    def picked(self, encodings) -> tuple[np.ndarray, np.ndarray]:
+        return self.decisions.picked(self.canonical(encodings))
+
+    def extremes(self, table: Sequence[Sequence[float]]) -> tuple[float, float]:
+        padded = np.zeros((len(table), max(map(len, table)), 1))
+        for row, numbers in zip(padded, table, strict=True):
+            row[: len(numbers), 0] = numbers
+        lowest, highest = self.decisions.extremes(padded)
+        return float(lowest[0]), float(highest[0])
 
     def describe(self, encoding: Sequence[int]) -> str:
         """Node by node, operation~source, as NAS-Bench-201 writes it: 'normal |sep_conv_3x3~0|skip_connect~1|+|...'."""

@@ -3,8 +3,8 @@
 Shapes: B batch, C channels, H height, W width.
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -28,18 +28,29 @@ class _Hollow(nn.Module):
 
 
 @cache
+def maker(operation: str, channels: int, stride: int) -> Callable[[], nn.Module]:
+    """Makes an operation; the same for the same, so that what it makes need be measured only once."""
+    return partial(OPERATIONS[operation], channels, stride)
+
+
+@cache
 def _operation(name: str, channels: int, stride: int, size: int) -> np.ndarray:
-    return cost.measure(lambda: OPERATIONS[name](channels, stride), (channels, size, size))[0]
+    return cost.measure(maker(name, channels, stride), (channels, size, size))[0]
+
+
+def shapes(skeleton: Skeleton, kind: str, from_input: bool) -> list[tuple[int, int, int]]:
+    """Channels, stride and input's H = W of an edge, in all cells of this kind."""
+    return [
+        (p.channels, p.stride, p.size) if from_input else (p.channels, 1, p.size // p.stride)
+        for p in skeleton.places
+        if p.kind == kind
+    ]
 
 
 def edge(skeleton: Skeleton, kind: str, operation: str, from_input: bool) -> np.ndarray:
     """(2,): of an operation on one edge, in all cells of this kind together."""
-    total = np.zeros(2, dtype=np.int64)
-    for place in skeleton.places:
-        if place.kind == kind:
-            stride, size = (place.stride, place.size) if from_input else (1, place.size // place.stride)
-            total += _operation(operation, place.channels, stride, size)
-    return total
+    each = [_operation(operation, *shape) for shape in shapes(skeleton, kind, from_input)]
+    return sum(each, np.zeros(2, dtype=np.int64))
 
 
 def fixed(skeleton: Skeleton, widths: Widths, shape: Sequence[int]) -> np.ndarray:

@@ -4,7 +4,7 @@ Shapes: B batch, C channels, H height, W width, N population, L layers, K option
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import nn
 
 from search_spaces import cost
 from search_spaces.blocks import Block
-from search_spaces.space import SearchSpace, split
+from search_spaces.space import Part, SearchSpace, split
 
 IDENTITY = "identity"  # the option that changes nothing
 
@@ -131,6 +131,20 @@ class Chain(SearchSpace):
     def cost_range(self) -> np.ndarray:
         fixed, tables = self._cost_tables
         return np.stack([fixed + sum(t.min(0) for t in tables), fixed + sum(t.max(0) for t in tables)])
+
+    def parts(self) -> list[list[list[Part]]]:
+        shape, table = cost.measure(self.stem, (self.in_channels, self.image_size, self.image_size))[1], []
+        for layer in self.layers:
+            table.append([[Part(partial(layer.block, k), shape)] for k in range(len(layer.options))])
+            shape = cost.measure(partial(layer.block, 0), shape)[1]
+        return table
+
+    def picked(self, encodings) -> tuple[np.ndarray, np.ndarray]:
+        encodings = self.check(encodings)
+        return np.broadcast_to(np.arange(len(self.layers)), encodings.shape), encodings
+
+    def extremes(self, table: Sequence[Sequence[float]]) -> tuple[float, float]:
+        return sum(map(min, table)), sum(map(max, table))
 
     def describe(self, encoding: Sequence[int]) -> str:
         """Names of the blocks, stages apart: 'k7e3 k3e3 | k7e3 k3e6 ...'."""

@@ -7,10 +7,18 @@ Shapes: N population, L decisions.
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from torch import nn
+
+
+class Part(NamedTuple):
+    """A module of a network, and the shape (C, H, W) of what goes into it."""
+
+    make: Callable[[], nn.Module]
+    shape: tuple[int, ...]
 
 
 class SearchSpace(ABC):
@@ -67,6 +75,18 @@ class SearchSpace(ABC):
     @abstractmethod
     def cost_range(self) -> np.ndarray:
         """(2, 2) int64: the lowest cost row and the highest, each column by itself."""
+
+    @abstractmethod
+    def parts(self) -> list[list[list[Part]]]:
+        """Per place of the space and per option there: the modules that this choice adds to a network."""
+
+    @abstractmethod
+    def picked(self, encodings) -> tuple[np.ndarray, np.ndarray]:
+        """Encodings (N, L) -> which of the `parts` they have: places (N, S) and options (N, S)."""
+
+    @abstractmethod
+    def extremes(self, table: Sequence[Sequence[float]]) -> tuple[float, float]:
+        """The lowest and the highest sum of a number per place and option, as `picked` sums them."""
 
     def code(self, encoding: Sequence[int]) -> str:
         """An encoding as plain numbers, as short as can be; `parse` reads it back."""

@@ -33,6 +33,22 @@ def test_latency_is_the_sum_over_decisions(space, path, rng):
     assert 0 <= content["error"] < 10
 
 
+@pytest.mark.parametrize("name", ["nas_bench_201", "darts"])
+def test_latency_of_cells_is_the_sum_over_their_edges(name, rng, monkeypatch):
+    monkeypatch.setattr(latency, "milliseconds", lambda module, x: 1.0)
+    space = search_spaces.load(name, image_size=16, channels=4, cells=3)
+    table, encodings = latency.LatencyTable(space, **part(latency.measure(space, CPU))), space.sample(rng, 50)
+    for encoding, cost in zip(encodings, table.cost(encodings), strict=True):
+        modules = [m for cell in space.build(encoding).cells for m in cell.operations]
+        assert cost == pytest.approx(table.fixed + len(modules))
+    low, high = table.bounds()
+    assert low <= table.cost(encodings).min() <= table.cost(encodings).max() <= high
+
+
+def part(content):
+    return {name: content[name] for name in ("fixed", "table", "error")}
+
+
 def test_a_table_is_measured_once_and_kept(space, path, monkeypatch):
     monkeypatch.setattr(latency, "measure", None)  # would fail if called
     assert latency.load_or_measure(path, space, CPU).error == json.loads(path.read_text())["error"]

@@ -115,6 +115,15 @@ def test_a_warm_start_scores_what_it_is_given_first(searched):
     assert proposers[:n] == ["given"] * n
 
 
+def test_a_warm_start_beyond_a_free_limit_is_left_out_and_counted(searched):
+    outcome, folder = searched("--warm-start", "22222222", "00000000", "--max-madds", "40M", run="limited")
+    assert outcome.code == 0, outcome.err
+    assert "--warm-start: 1 of 2 architectures miss the limits and are left out" in outcome.out
+    encodings, _, proposers, _ = everything(folder)
+    assert proposers.count("given") == 1
+    assert encodings[0] == [0] * 8
+
+
 @pytest.mark.parametrize(
     ("flags", "most"),
     [(["--generations", "3"], 40), (["--minutes", "1e-05"], 20), (["--stalled", "1", "--objectives", "madds"], 79)],

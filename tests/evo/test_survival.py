@@ -140,6 +140,14 @@ def test_domination_with_ties_and_limits_equals_brute_force(seed):
     assert (survival.dominates(points, missed) == expected).all()
 
 
+def test_two_sets_against_each_other_are_judged_as_one_set_is(rng):
+    points, missed = tied(rng, 40, 3, 3), rng.integers(0, 3, 40).astype(float)
+    beats = survival.dominates(points, missed)
+    ours, theirs = survival.versus(points[:15], points[15:], missed[:15], missed[15:])
+    assert (ours == beats[:15, 15:]).all()
+    assert (theirs == beats[15:, :15].T).all()
+
+
 def test_fronts_beyond_the_nth_may_stay_unsorted(rng):
     points = tied(rng, 80, 3, 8)
     whole, part = survival.ranks(points), survival.fronts(survival.dominates(points), 20)
