@@ -94,6 +94,7 @@ class Slots(Decisions):
         self.shape = (len(self.kinds), self.nodes, SLOTS, 2)
         node = [(inputs + j, self.options) * SLOTS for j in range(self.nodes)]
         self.choices = tuple(number for pair in node for number in pair) * len(self.kinds)
+        self.slots = len(self.choices) // 2
         self.index = {edge[:3]: i for i, edge in enumerate(self.edges)}  # (kind, to, source) -> edge
         self.first = np.array([[self.index[kind, inputs + j, 0] for j in range(self.nodes)] for kind in self.kinds])
         lone = [self.edges[self.index[kind, inputs, inputs - 1]].options for kind in self.kinds]
@@ -101,7 +102,7 @@ class Slots(Decisions):
 
     def canonical(self, encodings: np.ndarray) -> np.ndarray:
         """Edges from dead nodes go, empty slots have source 0, a node's slots stand in order, the empty ones last."""
-        slots = encodings.reshape(-1, *self.shape)
+        slots = encodings.reshape(len(encodings), *self.shape)
         source, option = slots[..., 0].copy(), slots[..., 1].copy()
         for kind, lone in enumerate(self.lone):
             self._prune(source[:, kind], option[:, kind], lone)
@@ -120,9 +121,9 @@ class Slots(Decisions):
         source[empty, 0, 0], option[empty, 0, 0] = self.inputs - 1, lone
 
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        slots = encodings.reshape(-1, *self.shape)
+        slots = encodings.reshape(len(encodings), *self.shape)
         edges = self.first[..., None] + slots[..., 0]
-        return edges.reshape(len(encodings), -1), slots[..., 1].reshape(len(encodings), -1)
+        return edges.reshape(len(edges), self.slots), slots[..., 1].reshape(len(slots), self.slots)
 
     def encode(self, picked: Sequence[tuple[int, int]]) -> tuple[int, ...]:
         slots = np.zeros(self.shape, dtype=np.int64)

@@ -136,3 +136,11 @@ def test_residual_blocks_start_as_the_identity():
     initialise(block, torch.Generator().manual_seed(0))
     x = torch.randn(2, 8, 4, 4)
     assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize("name", search_spaces.SPACES)
+def test_no_architectures_cost_nothing(name):
+    space = search_spaces.load(name)
+    none = space.canonical(np.empty((0, len(space.choices)), dtype=np.int64))
+    assert none.shape == (0, len(space.choices))
+    assert space.cost(none).shape == (0, 2)
