@@ -34,6 +34,8 @@ class SharedCell(nn.Module):
 class CellSupernet(Supernet):
     """Shared weights of a cell space."""
 
+    opening, trunk = ("stem", "entry"), "cells"
+
     def __init__(self, space: Cell):
         super().__init__()
         self.space = space
@@ -51,12 +53,10 @@ class CellSupernet(Supernet):
     def follow(self, x: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
         return self.path(path).after_stem(x)
 
-    def average_shared_gradients(self, passes: int) -> None:
-        """Also of what every cell sends its inputs through."""
-        super().average_shared_gradients(passes)
-        for module in (self.entry, *(cell.preprocess for cell in self.cells)):
-            for parameter in module.parameters():
-                parameter.register_hook(lambda gradient: gradient / passes)
+    @property
+    def common(self) -> list[nn.Module]:
+        """Also what every cell sends its inputs through."""
+        return [*super().common, self.entry, *(cell.preprocess for cell in self.cells)]
 
     def path(self, encoding: Sequence[int]) -> CellNet:
         graphs, places = self.space.graphs(encoding), self.space.skeleton.places

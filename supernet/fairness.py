@@ -5,13 +5,16 @@ Shapes: L layers, K options of a layer, m the largest K: the paths of a strictly
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from math import prod
 
 import numpy as np
 
 from search_spaces import SearchSpace
 from search_spaces.cell import Cell
 from search_spaces.decisions import Slots
+
+ROUND = 100_000  # architectures that can take turns
 
 
 def strict(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
@@ -48,7 +51,34 @@ def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     return np.random.default_rng((seed, step)).integers(choices, size=(1, len(choices)))
 
 
-SAMPLERS: dict[str, Callable[[Sequence[int], int, int], np.ndarray]] = {"strict": strict, "uniform": uniform}
+def expectation(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
+    """As many uniform paths as a strictly fair step has: (m, L); its gradients make one update.
+
+    Each option is equally often updated in expectation alone (FairNAS, section 3.1): what strictness adds is all that
+    differs.
+    """
+    return np.random.default_rng((seed, step)).integers(choices, size=(max(choices), len(choices)))
+
+
+def turns(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
+    """Every architecture in turn, in rounds that are shuffled anew (arXiv 2001.01431, section 3): (1, L).
+
+    ValueError if the space has more than ROUND encodings.
+    """
+    size = prod(choices)
+    if size > ROUND:
+        raise ValueError(f"--fairness turns is for spaces of at most {ROUND:,} encodings; this one has {size:,}")
+    place = _round(size, seed, step // size)[step % size]
+    return np.array(np.unravel_index([place], choices)).T
+
+
+@lru_cache(maxsize=1)
+def _round(size: int, seed: int, number: int) -> np.ndarray:
+    return np.random.default_rng((seed, number)).permutation(size)
+
+
+Sampler = Callable[[Sequence[int], int, int], np.ndarray]  # (choices, seed, step) -> paths (P, L)
+SAMPLERS: dict[str, Sampler] = {"strict": strict, "expectation": expectation, "uniform": uniform, "turns": turns}
 
 
 def strict_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
@@ -98,4 +128,4 @@ def sampler(fairness: str, space: SearchSpace) -> Callable[[int, int], np.ndarra
 
 def rounds(fairness: str, choices: Sequence[int]) -> int:
     """How many mini-batches of this sampler make as many passes as one strictly fair step makes."""
-    return 1 if fairness == "strict" else max(choices)
+    return 1 if fairness in ("strict", "expectation") else max(choices)

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from supernet import checkpoint
+from supernet import averaging, checkpoint
+from supernet.averaging import Average
 from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.progress import Progress
@@ -89,10 +90,12 @@ def fit(
     meta: dict,
     title: str,
     keep: int = 0,
+    decay: float = 0.0,
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
-    The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none.
+    The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none. With a `decay`
+    checkpoints and snapshots hold the weights' moving average too.
     `backward(images, labels, step)` leaves the gradients of one update in `net` and gives its losses, detached;
     `step` counts from 0 over all epochs. FloatingPointError if a loss is no number: `path` then holds the last
     good epoch.
@@ -101,21 +104,22 @@ def fit(
     optimizer = torch.optim.SGD(net.parameters(), recipe.lr, **settings)
     for parameter in net.parameters():  # PyTorch's fused SGD wants them all from the first step on
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    history = _restore(net, optimizer, path, meta)
+    average = Average(net, decay)
+    history = _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size))
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
-            loss = _epoch(net, backward, optimizer, data, recipe, epoch, rng)
+            loss = _epoch(net, backward, optimizer, average, data, recipe, epoch, rng)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
             if keep and (epoch + 1) % keep == 0:
-                checkpoint.save(_snapshot(path, epoch + 1), _state(net), {**meta, "history": history})
-            checkpoint.save(path, _state(net) | _momentum(net, optimizer), {**meta, "history": history})
+                checkpoint.save(_snapshot(path, epoch + 1), _state(net, average), {**meta, "history": history})
+            checkpoint.save(path, _state(net, average) | _momentum(net, optimizer), {**meta, "history": history})
             progress.advance(1, **figures)
     return history
 
 
-def _epoch(net, backward: Backward, optimizer, data: Data, recipe: Recipe, epoch: int, rng) -> float:
+def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, recipe: Recipe, epoch: int, rng) -> float:
     """The mean loss of one epoch."""
     net.train()
     losses: list[torch.Tensor] = []
@@ -127,6 +131,7 @@ def _epoch(net, backward: Backward, optimizer, data: Data, recipe: Recipe, epoch
             optimizer.zero_grad()
             losses.append(backward(images, labels, epoch * steps + step).mean())
             optimizer.step()
+            average.update(net)
             if step % LOOK == LOOK - 1 or step == steps - 1:
                 _check(torch.stack(losses[-LOOK:]), epoch, step, recipe, steps)
     return torch.stack(losses).double().mean().item()
@@ -164,8 +169,8 @@ def accuracy(
     return right / len(labels)
 
 
-def _state(net: nn.Module) -> dict[str, torch.Tensor]:
-    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
+def _state(net: nn.Module, average: Average) -> dict[str, torch.Tensor]:
+    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()} | average.tensors()
 
 
 def _momentum(net: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
@@ -183,12 +188,14 @@ def snapshots(path: Path) -> dict[int, Path]:
     return {int(found.stem): found for found in sorted(path.with_name("epochs").glob(f"[0-9]*{path.suffix}"))}
 
 
-def weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The network's part of a checkpoint, as a state dict."""
-    return {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}
+def weights(tensors: dict[str, torch.Tensor], mean: bool = False) -> dict[str, torch.Tensor]:
+    """The network's part of a checkpoint, as a state dict; or the `mean` of the weights, if it was kept."""
+    prefix = averaging.PREFIX if mean else "net."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _restore(net: nn.Module, optimizer: torch.optim.SGD, path: Path, meta: dict) -> list[dict]:
+def _restore(net: nn.Module, optimizer: torch.optim.SGD, average: Average, path: Path, meta: dict, steps: int):
+    """The history, of epochs of so many steps; net, optimiser and average go on from there."""
     if not path.exists():
         return []
     tensors, saved = checkpoint.load(path, meta["kind"])
@@ -196,6 +203,7 @@ def _restore(net: nn.Module, optimizer: torch.optim.SGD, path: Path, meta: dict)
         if meta[key] != saved[key]:
             raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another --run")
     net.load_state_dict(weights(tensors))
+    average.restore(tensors, steps * len(saved["history"]))
     for name, parameter in net.named_parameters():
         if f"momentum.{name}" in tensors:
             optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)

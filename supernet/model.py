@@ -5,7 +5,7 @@ Shapes: B batch, C channels, H height, W width, P paths, L layers, m options of 
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -20,10 +20,15 @@ Layers = Sequence[Sequence[Callable[[torch.Tensor], torch.Tensor]]]
 
 
 class Supernet(nn.Module, ABC):
-    """Shared weights: a stem and a head on every path, and between them what a path chooses."""
+    """Shared weights: a stem and a head on every path, and between them what a path chooses.
+
+    `opening` names what comes before the first choice, `trunk` names the list of what chooses, in its order.
+    """
 
     stem: nn.Module
     head: nn.Module
+    opening: tuple[str, ...] = ("stem",)
+    trunk: str = "layers"
 
     @abstractmethod
     def follow(self, x: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
@@ -39,15 +44,18 @@ class Supernet(nn.Module, ABC):
         paths = paths if isinstance(paths, torch.Tensor) else np.asarray(paths)
         return torch.stack([self.follow(x, path) for path in paths.tolist()])
 
-    def average_shared_gradients(self, passes: int) -> None:
-        """From now on stem and head, which each of the `passes` of a step uses, get their mean gradient, not their sum.
+    @property
+    def common(self) -> list[nn.Module]:
+        """What every path uses."""
+        return [self.stem, self.head]
 
-        Blocks, used by one pass each, get that pass's. Summed, the head's step grows m-fold: on small images, whose
+    def average(self, paths: np.ndarray) -> None:
+        """After a step of these paths (P, L): what all of them used, stem and head, gets its mean gradient, no sum.
+
+        Blocks, used by one pass each, keep that pass's. Summed, the head's step grows m-fold: on small images, whose
         pooled features are large, that diverges. FairNAS (Algorithm 1) sums.
         """
-        for module in (self.stem, self.head):
-            for parameter in module.parameters():
-                parameter.register_hook(lambda gradient: gradient / passes)
+        divide(self.common, len(paths))
 
     def extract(self, encoding: Sequence[int]) -> nn.Module:
         """A copy of one path: what `space.build` makes, with the supernet's weights and statistics.
@@ -87,6 +95,14 @@ class ChainSupernet(Supernet):
         for blocks, source in zip(layers or self.layers, order.unbind(), strict=True):
             inputs = _route([block(x) for block, x in zip(blocks, inputs, strict=True)], source)
         return torch.stack([self.head(x) for x in inputs])
+
+
+def divide(modules: Iterable[nn.Module], passes: int) -> None:
+    """The gradients of these modules, where they have any, by the number of passes."""
+    for module in modules:
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= passes
 
 
 def _route(outputs: list[torch.Tensor], source: torch.Tensor) -> list[torch.Tensor]:

@@ -1,10 +1,11 @@
-"""How densely weights are shared: by all architectures, within groups of them, or in the first layers alone.
+"""How densely weights are shared: by all architectures, within groups of them, or in the first layers or cells alone.
 
 Fewer architectures to a weight disturb each other less (arXiv 2001.01431); each trains on fewer passes.
 Shapes: B batch, C channels, H height, W width, P paths, N population, L layers, G groups.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,9 @@ from torch import nn
 
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from search_spaces.chain import Chain, ChainNet
+from search_spaces.chain import Chain
 from supernet import model
-from supernet.model import ChainSupernet, Supernet
+from supernet.model import Supernet, divide
 from supernet.oracle import SupernetOracle
 
 GROUPINGS = ("similar", "random")
@@ -31,7 +32,7 @@ class Sharing:
     grouping: str = "similar"
     """similar: architectures that begin alike are a group (few-shot NAS, arXiv 2006.06863); random: any."""
     shared_prefix: int = 0
-    """The stem and so many of the first layers are shared by all groups even so."""
+    """The stem and so many of the first layers, or cells, are shared by all groups even so."""
 
     def __post_init__(self):
         if self.groups < 1 or self.shared_prefix < 0:
@@ -66,51 +67,60 @@ def _number(encoding: Sequence[int], choices: Sequence[int]) -> int:
 
 
 class GroupedSupernet(Supernet):
-    """A chain supernet per group; they have the stem and the first layers in common, as far as the sharing says."""
+    """A supernet per group; they have the stem and the first layers or cells in common, as far as the sharing says."""
 
-    def __init__(self, space: Chain, sharing: Sharing, seed: int):
+    def __init__(self, space: SearchSpace, sharing: Sharing, seed: int):
         super().__init__()
         self.space, self.sharing, self.seed = space, sharing, seed
         self.stem = self.head = nn.Identity()  # nothing is on every path
-        self.members = tuple(ChainSupernet(space) for _ in range(sharing.groups))
+        self.members = tuple(model.build(space) for _ in range(sharing.groups))
         for member in self.members[1:]:
-            for layer in range(sharing.shared_prefix):
-                member.stem = self.members[0].stem
-                member.layers[layer] = self.members[0].layers[layer]
-        parts = [part for member in self.members for part in (member.stem, *member.layers, member.head)]
+            _share(self.members[0], member, sharing.shared_prefix)
+        parts = [part for member in self.members for part in _parts(member)]
         self.parts = nn.ModuleList(dict.fromkeys(parts))  # each once, whoever shares it
 
     def groups(self, encodings) -> np.ndarray:
         """(N, L) -> (N,)."""
         return group(self.space, self.sharing, self.seed, np.asarray(encodings))
 
-    def _member(self, encoding: Sequence[int]) -> ChainSupernet:
+    def _member(self, encoding: Sequence[int]) -> Supernet:
         return self.members[self.groups([encoding])[0]]
 
     def follow(self, x: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
         member = self._member(path)
         return member.follow(member.stem(x), path)
 
-    def path(self, encoding: Sequence[int]) -> ChainNet:
+    def path(self, encoding: Sequence[int]) -> nn.Module:
         return self._member(encoding).path(encoding)
 
+    def extract(self, encoding: Sequence[int]) -> nn.Module:
+        return self._member(encoding).extract(encoding)
+
     def average(self, paths: np.ndarray) -> None:
-        """After a step of these paths (P, L): what several of them used, stems and heads, gets its mean gradient."""
-        times = np.bincount(self.groups(paths), minlength=len(self.members))
-        shares = {member.head: times[g] for g, member in enumerate(self.members)}
-        shares |= {member.stem: times[g] for g, member in enumerate(self.members)}
-        if self.sharing.shared_prefix:
-            shares[self.members[0].stem] = len(paths)
-        for module, passes in shares.items():
-            for parameter in module.parameters():
-                if parameter.grad is not None:
-                    parameter.grad /= int(passes)
+        """What every path of a group uses gets its mean over the passes of all groups that share it."""
+        passes: Counter[nn.Module] = Counter()
+        for g in self.groups(paths).tolist():
+            passes.update(self.members[g].common)
+        for module, times in passes.items():
+            divide([module], times)
+
+
+def _share(first: Supernet, other: Supernet, prefix: int) -> None:
+    """From now on `other` has the opening and so many layers or cells of `first`; with a prefix of 0, nothing."""
+    for name in first.opening if prefix else ():
+        setattr(other, name, getattr(first, name))
+    for i in range(prefix):
+        getattr(other, other.trunk)[i] = getattr(first, first.trunk)[i]
+
+
+def _parts(net: Supernet) -> list[nn.Module]:
+    return [*(getattr(net, name) for name in net.opening), *getattr(net, net.trunk), net.head]
 
 
 class GroupedOracle:
     """The supernet oracle's face: every architecture is scored by its group's oracle, which `make` makes."""
 
-    def __init__(self, net: GroupedSupernet, make: Callable[[ChainSupernet], SupernetOracle]):
+    def __init__(self, net: GroupedSupernet, make: Callable[[Supernet], SupernetOracle]):
         self.net, self.make = net, make
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
@@ -127,12 +137,10 @@ def build(space: SearchSpace, sharing: Sharing, seed: int) -> Supernet:
     generator = torch.Generator().manual_seed(seed)
     if sharing.groups == 1:
         return model.build(space, generator)
-    if not isinstance(space, Chain):
-        raise ValueError(f"--groups is for chains of layers; {space.name} is none")
-    if sharing.shared_prefix > len(space.choices) or sharing.groups > space.size:
+    deep, what = (len(space.layers), "layers") if isinstance(space, Chain) else (len(space.skeleton.places), "cells")
+    if sharing.shared_prefix > deep or sharing.groups > space.size:
         raise ValueError(
-            f"{space.name} has {len(space.choices)} layers and {space.size:,} encodings: --shared-prefix and --groups "
-            "cannot be more"
+            f"{space.name} has {deep} {what} and {space.size:,} encodings: --shared-prefix and --groups cannot be more"
         )
     net = GroupedSupernet(space, sharing, seed)
     initialise(net, generator)

@@ -17,10 +17,11 @@ from supernet import checkpoint, command, fit, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
-from supernet.fairness import SAMPLERS, rounds, sampler
+from supernet.fairness import SAMPLERS, rounds
 from supernet.kernels import quicken
-from supernet.model import ChainSupernet, Supernet
+from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
+from supernet.schedule import Schedule, drawer
 from supernet.sharing import GroupedOracle, GroupedSupernet, Sharing
 from supernet.step import FairStep, can_be_static, paths_that_fit
 
@@ -47,9 +48,11 @@ class Config:
     """The space's own options, for example stem_stride=1."""
     images: DataConfig = field(default_factory=DataConfig)
     fairness: str = "strict"
-    """Who trains next: strict (FairNAS) or uniform (SPOS), matched by passes."""
+    """Who trains next: strict or expectation (FairNAS), uniform (SPOS), or turns, each architecture in turn. A training
+    makes equally many passes with each."""
     shared_gradient: str = "mean"
     """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
+    schedule: Schedule = field(default_factory=Schedule)
     sharing: Sharing = field(default_factory=Sharing)
     snapshots: int = 0
     """Keep the weights of every so many epochs, which results/rank.py compares. 0: only the last."""
@@ -104,29 +107,28 @@ def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supern
 
 
 def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Supernet:
-    """The supernet with the weights of the checkpoint or snapshot at `path`. Nothing is trained."""
+    """The supernet with the weights of the checkpoint or snapshot at `path`, or with their mean, as the config says.
+    Nothing is trained.
+    """
     net = make_net(config, space, data.mean.device)
-    net.load_state_dict(fit.weights(checkpoint.load(path, "supernet")[0]))
+    net.load_state_dict(fit.weights(checkpoint.load(path, "supernet")[0], config.schedule.ema > 0))
     return net
 
 
 def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, list[dict]]:
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
-    device, recipe = data.mean.device, config.recipe()
-    net = make_net(config, space, device)
-    grouped, mean = isinstance(net, GroupedSupernet), config.shared_gradient == "mean" and config.fairness == "strict"
-    if mean and not grouped:
-        net.average_shared_gradients(max(space.choices))
+    device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
+    net, context = make_net(config, space, device), config.compute.context(device)
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
-    sample, context = sampler(config.fairness, space), config.compute.context(device)
+    draw = drawer(schedule, config.fairness, space, config.seed, data.steps(recipe.batch_size))
     matched = rounds(config.fairness, space.choices)
     recipe = replace(recipe, epochs=recipe.epochs * matched)
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def backward(images, labels, number):
-        paths = sample(config.seed, number)
+        paths = draw(number)
         losses = step()(images, labels, paths)
-        if mean and grouped:
+        if config.shared_gradient == "mean":
             net.average(paths)
         return losses
 
@@ -135,11 +137,12 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
             return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
-    how |= vars(config.sharing)
+    how |= vars(config.sharing) | vars(schedule)
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / WEIGHTS
     keep = config.snapshots * matched
-    return net, fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep)
+    fitted = fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema)
+    return restore(config, space, data, path) if schedule.ema else net, fitted
 
 
 def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> FairStep:
@@ -163,7 +166,7 @@ def make_oracle(
     calibration = data.train.images[:recalibrate] if recalibrate else None  # they are in random order
     limits = {"budget": config.speed.budget(device), "cut": cut, "context": config.compute.context(device)}
 
-    def judge(net: ChainSupernet) -> SupernetOracle:
+    def judge(net: Supernet) -> SupernetOracle:
         return SupernetOracle(net, *data.score, data.normalise, calibration, **limits)
 
     return GroupedOracle(net, judge) if isinstance(net, GroupedSupernet) else judge(net)

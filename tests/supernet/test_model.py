@@ -62,11 +62,11 @@ def test_averaged_shared_gradients_are_the_mean_over_passes_and_blocks_keep_thei
     gradients = []
     for average in (False, True):
         net = model.build(space, torch.Generator().manual_seed(0)).double().eval()
-        if average:
-            net.average_shared_gradients(6)
         images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(1)).double()
         for path in strict(space.choices, 0, 0):
             F.cross_entropy(net(images, path[None])[0], torch.arange(4)).backward()
+        if average:
+            net.average(strict(space.choices, 0, 0))
         gradients.append({name: parameter.grad for name, parameter in net.named_parameters()})
     summed, mean = gradients
     for name in summed:
