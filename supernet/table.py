@@ -13,10 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+import search_spaces
+
 NAS_BENCH_201 = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # its options, in our order
 SOURCES = (
-    "NAS-Bench-Macro's JSON, https://github.com/xiusu/NAS-Bench-Macro (data/nas-bench-macro_cifar10.json), and "
-    "NAS-Bench-201, https://github.com/D-X-Y/NAS-Bench-201, as CSV with columns arch, test_acc_mean, madds_m, params_m"
+    "NAS-Bench-Macro's JSON, https://github.com/xiusu/NAS-Bench-Macro (data/nas-bench-macro_cifar10.json); "
+    "NAS-Bench-201, https://github.com/D-X-Y/NAS-Bench-201, as CSV of arch, test_acc_mean, madds_m and params_m; "
+    "three_edge, https://github.com/ultmaster/deeper-insights-weight-sharing, as CSV of label and gt_mean"
 )
 
 
@@ -29,7 +32,7 @@ class Table(NamedTuple):
 
 
 class TableOracle:
-    """The supernet oracle's face on a published table: NAS-Bench-Macro's JSON or NAS-Bench-201's CSV.
+    """The supernet oracle's face on a published table: NAS-Bench-Macro's JSON, NAS-Bench-201's or three_edge's CSV.
 
     ValueError, which says where the public file comes from, if there is none at `path` or it is another.
     """
@@ -92,4 +95,17 @@ def nas_bench_201(text: str) -> Table:
     return Table(encodings, accuracy, np.rint(millions * 1e6).astype(np.int64))
 
 
-READERS: dict[str, Callable[[str], Table]] = {".json": nas_bench_macro, ".csv": nas_bench_201}
+def three_edge(text: str) -> Table:
+    """Labels are the options of the three edges, from 1 (arXiv 2001.01431, section 3); costs are the space's own."""
+    nets = list(csv.DictReader(text.splitlines()))
+    encodings = np.array([[int(option) - 1 for option in net["label"]] for net in nets], dtype=np.int64)
+    accuracy = np.array([float(net["gt_mean"]) for net in nets])
+    return Table(encodings, accuracy, search_spaces.load("three_edge").cost(encodings))
+
+
+def by_header(text: str) -> Table:
+    """A CSV, by the columns it has."""
+    return three_edge(text) if "gt_mean" in text.partition("\n")[0] else nas_bench_201(text)
+
+
+READERS: dict[str, Callable[[str], Table]] = {".json": nas_bench_macro, ".csv": by_header}

@@ -1,11 +1,11 @@
-import csv
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from results import ranking
+from supernet.oracle import TableOracle
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 STEPS, TRUTH = DATA / "deeper_insights_64_supernet_last128steps.csv", DATA / "deeper_insights_64_truth.csv"
@@ -142,12 +142,39 @@ def test_a_planted_bias_towards_large_networks_is_found(rng):
     assert np.abs(ranking.size_bias(ranking.rank_error(truth, truth), size)).max() == 0
 
 
+def write_study(folder: Path, rng) -> tuple[Path, Path]:
+    """Two files in the study's format: 64 networks' accuracies at 12 steps, and alone."""
+    truth = rng.random(64).round(5)
+    scores = (truth + 0.3 * rng.normal(size=(12, 64))).round(2)  # with ties
+    rows = [f"{step}," + ",".join(map(str, row)) for step, row in enumerate(scores.tolist())]
+    labels = ["".join(map(str, label)) for label in product((1, 2, 3, 4), repeat=3)]
+    nets = [f"{i},{label},{truth[i]},0.01,{1 + (truth > truth[i]).sum()}" for i, label in enumerate(labels)]
+    steps, table = folder / "steps.csv", folder / "truth.csv"
+    steps.write_text("\n".join(["," + ",".join(map(str, range(64))), *rows]))
+    table.write_text("\n".join(["index,label,gt_mean,gt_std,gt_rank", *nets]))
+    return steps, table
+
+
+def read_study(steps: Path, table: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (T, 64) and truth (64,), in the order of the encodings."""
+    everything = np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), axis=1)
+    return np.loadtxt(steps, delimiter=",", skiprows=1)[:, 1:], TableOracle(table).accuracy(everything)
+
+
+def test_the_figures_of_a_study_are_those_of_their_definitions(tmp_path, rng):
+    scores, truth = read_study(*write_study(tmp_path, rng))
+    assert ranking.gt_tau(scores, truth) == pytest.approx([brute_force_tau_b(row, truth) for row in scores])
+    assert ranking.kendall(scores.mean(0), truth) == pytest.approx(brute_force_tau_b(scores.mean(0), truth))
+    worst_of_first = [min(truth[row == row.max()]) for row in scores]  # ties count against the scores
+    ranks = [1 + sum(truth > reached) for reached in worst_of_first]
+    assert [ranking.true_rank(row, truth, 1) for row in scores] == ranks
+    assert ranking.kendall(scores.mean(0), truth) > ranking.gt_tau(scores, truth).max()  # averaging takes out noise
+
+
 @pytest.mark.skipif(not (STEPS.exists() and TRUTH.exists()), reason=f"the study's tables are not there: {STEPS}")
 def test_the_figures_of_deeper_insights_are_reproduced():
     """arXiv 2001.01431: 64 networks at the supernet's last 128 steps, against their stand-alone means."""
-    scores = np.loadtxt(STEPS, delimiter=",", skiprows=1)[:, 1:]
-    with TRUTH.open() as file:
-        truth = np.array([float(row["gt_mean"]) for row in csv.DictReader(file)])
+    scores, truth = read_study(STEPS, TRUTH)
     taus = ranking.gt_tau(scores, truth)
     assert [round(value, 3) for value in (taus.mean(), taus.min(), taus.max())] == [0.508, 0.131, 0.741]
     assert round(ranking.kendall(scores.mean(0), truth), 3) == 0.658

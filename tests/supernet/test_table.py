@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+import search_spaces
 from supernet.oracle import TableOracle
 
 MACRO = {
@@ -41,6 +42,14 @@ def test_nas_bench_201_is_read_edge_by_edge(two):
     assert oracle.table.encodings.tolist() == [[4, 2, 1, 2, 0, 3]]
     assert oracle.accuracy([[4, 2, 1, 2, 0, 3]]).tolist() == [0.855]
     assert oracle.table.cost.tolist() == [[15_647_370, 129_306]]
+
+
+def test_the_three_edges_of_deeper_insights_are_read_with_the_costs_of_the_space(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text("index,label,gt_mean,gt_std,gt_rank\n0,111,0.70139,0.004,64\n6,123,0.81,0.003,9\n")
+    oracle = TableOracle(path)
+    assert oracle.accuracy([[0, 1, 2], [0, 0, 0]]).tolist() == [0.81, 0.70139]
+    assert (oracle.cost([[0, 1, 2]]) == search_spaces.load("three_edge").cost([[0, 1, 2]])).all()
 
 
 def test_a_missing_architecture_is_named(macro):
