@@ -8,23 +8,21 @@ The truth is a published table, or trained here, network by network; called agai
 The others differ from RUN by their seeds alone. RUN/ranking.json holds all that is printed, and every network.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from results import ranking, recipes, truth, verdict
+from results.judged import Judged, Reading, smoothed
 from search_spaces import SearchSpace
-from supernet import checkpoint, fit, run_folder, train
+from supernet import checkpoint, fit
 from supernet.command import Run, Text, Whole, call
 from supernet.compute import Compute
-from supernet.train import WEIGHTS
 
 WITH_TABLE, TRAINED = 300, 30  # networks
 POOL = 20_000  # of a larger space only so many random networks are looked at to choose from
-RECALIBRATE = 500  # as in evo/search.py
-SEED = {"seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,7 @@ class Config:
     """How many, spread evenly over the space's multiply-adds. Default: 300 with a table, else 30."""
     others: tuple[str, ...] = ()
     """Further runs of the same space and images, of other seeds: how far do they agree?"""
-    recalibrate: Whole = None
-    """Training images that measure each network's BatchNorm statistics; 0: the running ones. Default: as the run."""
+    reading: Reading = field(default_factory=Reading)
     data_root: Text = None
     """Where the images lie now, if they have moved."""
     seed: int = 0
@@ -55,8 +52,6 @@ class Config:
             )
         if self.seed < 0:
             raise ValueError(f"--seed must not be negative, got {self.seed}")
-        if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
-            raise ValueError(f"--recalibrate must be 0 or at least 2, got {self.recalibrate}")
 
 
 def sample(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -71,50 +66,7 @@ def sample(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
     return by_cost[[rng.choice(part) for part in parts]]
 
 
-class Trained:
-    """A run's supernet, and what it says of networks."""
-
-    def __init__(self, config: Config):
-        self.folder = Path(config.run)
-        self.saved = run_folder.require(self.folder)
-        settings = self.saved["settings"].get("supernet", {})
-        if config.data_root is not None:
-            settings = {**settings, "data_root": config.data_root}
-        merged = run_folder.merge(train.Config(), {"supernet": settings})
-        self.config = replace(merged, run=config.run, compute=config.compute)
-        self.space, self.data = train.load_inputs(self.config)
-        if self.data.fingerprint() != self.saved["data"]:
-            raise ValueError(f"the images are not those that {self.folder} learned; give their place by --data-root")
-        own = self.saved["settings"].get("search", {}).get("recalibrate", RECALIBRATE)
-        self.recalibrate = own if config.recalibrate is None else config.recalibrate
-
-    def epochs(self) -> dict[int, Path]:
-        """The weights after every epoch that was kept, the last one's included."""
-        last = self.folder / WEIGHTS
-        if not last.exists():
-            raise ValueError(f"{last} is missing: python supernet/train.py --run {self.folder} trains a supernet")
-        _, meta = checkpoint.load(last, "supernet")
-        return {**fit.snapshots(last), len(meta["history"]): last}
-
-    def scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
-        """Accuracies (N,) of the encodings (N, L) with the weights at `path`."""
-        net = train.restore(self.config, self.space, self.data, path)
-        return train.make_oracle(self.config, net, self.data, self.recalibrate).accuracy(encodings)
-
-    def twin(self, folder: Path) -> Path:
-        """The weights of a run that differs from this one by its seed alone; ValueError names what else differs."""
-        saved = run_folder.require(folder)
-        parts = [(run["settings"].get("supernet", {}), run["space"], run["data"]) for run in (self.saved, saved)]
-        own, other = ({**settings, **space, **data} for settings, space, data in parts)
-        differ = sorted(k for k in own.keys() | other.keys() if k not in SEED and own.get(k) != other.get(k))
-        if differ:
-            raise ValueError(
-                f"{folder} differs from {self.folder} in {', '.join(differ)}: --others takes runs of other seeds alone"
-            )
-        return folder / WEIGHTS
-
-
-def true_accuracies(config: Config, net: Trained) -> truth.Truth:
+def true_accuracies(config: Config, net: Judged) -> truth.Truth:
     """From the table, or from training each network alone on the run's images."""
     if config.table is not None:
         return truth.from_table(config.table, net.space)
@@ -123,30 +75,32 @@ def true_accuracies(config: Config, net: Trained) -> truth.Truth:
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
 
 
-def compare(config: Config, net: Trained, along: bool = True) -> dict:
+def compare(config: Config, net: Judged, along: bool = True) -> dict:
     """What ranking.json holds; tau along the training only if asked for. What spoils an order is found before the truth
     is paid for.
     """
     find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
-    *early, last = net.epochs().items()
     rng = np.random.default_rng(config.seed)
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
-    scores = net.scores(last[1], encodings)
+    epochs = net.along(encodings, along)
+    scores = list(epochs.values())[-1]
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
-    seeds = np.stack([scores, *(net.scores(path, encodings) for path in twins)])
-    epochs = {epoch: net.scores(path, encodings) for epoch, path in early if along} | {last[0]: scores}
+    seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     found = find(encodings)
+    if config.reading.smooth:
+        scores = smoothed(net.space.choices, encodings, scores, rng)
     figures = verdict.judge(net.space, encodings, scores, found, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
+    about["reading"] = vars(config.reading)
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
 
 
 def main(config: Config) -> None:
-    net = Trained(config)
+    net = Judged(config.run, config.reading, config.compute, config.data_root)
     content = compare(config, net)
     path = net.folder / "ranking.json"
     checkpoint.save_json(path, content)

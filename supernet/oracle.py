@@ -34,6 +34,7 @@ class SupernetOracle:
     `prepare` makes a chunk of images what the net takes, for example `Data.normalise`. With `calibration`
     images (never the held-out ones) the BatchNorm statistics of each path are measured afresh on them (SPOS,
     arXiv 1904.00420, section 3.4), and no candidate touches another's; without, the training's running ones serve.
+    With `batch` they are those of the held-out images' own batches.
 
     Activations take at most `budget` bytes (None: half of what is free). What surely stays under the accuracy `cut`
     after the first images is not scored on the others: its score then is that of the first.
@@ -50,8 +51,9 @@ class SupernetOracle:
         budget: int | None = None,
         cut: float | None = None,
         context: Context = nullcontext,
+        batch: bool = False,
     ):
-        self.net, self.context, self.cut = net.eval(), context, cut
+        self.net, self.context, self.cut, self.batch = net.eval(), context, cut, batch
         self.images, self.labels, self.prepare = images, labels, prepare
         self.calibration = [] if calibration is None else [prepare(batch) for batch in _even(calibration)]
         self.chunk, self.group = self._sizes(chunk, memory.free(images.device) // 2 if budget is None else budget)
@@ -80,7 +82,7 @@ class SupernetOracle:
         Architectures with equal first layers share what these make, BatchNorm statistics included: a layer's
         depend only on the layers before it. At most L + 1 layers' outputs are alive at any time.
         """
-        if not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix to share
+        if self.batch or not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix
             return self.one_by_one(encodings)
         encodings, alive = np.asarray(encodings), np.arange(len(encodings))
         right = torch.zeros(len(encodings), dtype=torch.int64, device=self.labels.device)
@@ -120,13 +122,17 @@ class SupernetOracle:
     def one_by_one(self, encodings: np.ndarray) -> np.ndarray:
         """The definition of `accuracy`: each path as a network of its own."""
         with self.context():
-            return np.array([self._alone(self.net.path(encoding)) for encoding in encodings], dtype=np.float64)
+            return np.array([self.alone(self.net.path(encoding)) for encoding in encodings], dtype=np.float64)
 
-    def _alone(self, model: nn.Module) -> float:
+    def alone(self, model: nn.Module) -> float:
+        """The accuracy of one network; its BatchNorm statistics are used as those of paths are."""
         images, labels = self.images, self.labels
+        if self.batch:
+            with fresh_statistics(model.eval(), [self.prepare(batch) for batch in _even(images)]) as outputs:
+                return (torch.cat(outputs).argmax(-1) == labels).double().mean().item()
         if not self.calibration:
             return accuracy(model.eval(), images, labels, self.prepare, self.chunk).item()
-        with fresh_statistics(model, self.calibration):
+        with fresh_statistics(model.eval(), self.calibration):
             return accuracy(model, images, labels, self.prepare, self.chunk).item()
 
 

@@ -18,6 +18,7 @@ from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds
+from supernet.finetune import FinetunedOracle
 from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
@@ -159,16 +160,27 @@ def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> 
 
 
 def make_oracle(
-    config: Config, net: Supernet, data: Data, recalibrate: int, cut: float | None = None
-) -> SupernetOracle | GroupedOracle:
-    """The trained supernet as a judge on the score images; BatchNorm statistics from `recalibrate` training images."""
+    config: Config,
+    net: Supernet,
+    data: Data,
+    recalibrate: int,
+    cut: float | None = None,
+    batch: bool = False,
+    finetune: int = 0,
+) -> SupernetOracle | GroupedOracle | FinetunedOracle:
+    """The trained supernet as a judge on the score images; BatchNorm statistics from `recalibrate` training images.
+
+    Or from the `batch` that is scored; and every network may `finetune` for so many steps.
+    """
     device = data.mean.device
     calibration = data.train.images[:recalibrate] if recalibrate else None  # they are in random order
     limits = {"budget": config.speed.budget(device), "cut": cut, "context": config.compute.context(device)}
 
     def judge(net: Supernet) -> SupernetOracle:
-        return SupernetOracle(net, *data.score, data.normalise, calibration, **limits)
+        return SupernetOracle(net, *data.score, data.normalise, calibration, batch=batch, **limits)
 
+    if finetune:
+        return FinetunedOracle(net, judge(net), data, config.recipe(), finetune, config.seed)
     return GroupedOracle(net, judge) if isinstance(net, GroupedSupernet) else judge(net)
 
 

@@ -9,8 +9,10 @@ import pytest
 
 import search_spaces
 from results import rank, ranking, truth, verdict
+from results.judged import Judged, Reading
 from results.recipes import Recipe
 from supernet import train
+from supernet.compute import Compute
 
 QUICK = ("--networks", "10", "--recalibrate", "100", "--epochs", "1", "--batch-size", "512", "--threads", "1")
 
@@ -99,9 +101,9 @@ def other_seed(run, fairness: str = "uniform"):
 
 
 def test_a_table_that_agrees_with_the_supernet_makes_it_trusted_and_equal_weights_agree(script, run, table):
-    net = rank.Trained(rank.Config(run=str(run), recalibrate=100))
+    net = Judged(str(run), Reading(recalibrate=100), Compute(threads=1))
     encodings = rank.sample(net.space, 20, np.random.default_rng(0))
-    scores = net.scores(run / "supernet.safetensors", encodings)
+    scores = net.scores(encodings)
     path = table([*encodings, [5] * 6], [*scores, 0.5])  # every option is in a table of its space
     outcome = script(
         rank, run, "--networks", "20", "--recalibrate", "100", "--table", path, "--others", other_seed(run)

@@ -1,0 +1,121 @@
+"""What a run's supernet says of networks, and in which way it is asked.
+
+Shapes: N networks, L decisions.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from evo.gaussian_process import Model, best_kernel, normal_scores
+from supernet import checkpoint, fit, run_folder, train
+from supernet.command import Text, Whole
+from supernet.compute import Compute
+from supernet.train import WEIGHTS
+
+RECALIBRATE = 500  # as in evo/search.py
+SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
+WEIGHED, FITTED = 300, 2000  # networks that choose the kernel of a smoothing, and to which it is fitted
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How accuracies are read from the supernet."""
+
+    recalibrate: Whole = None
+    """Training images that measure each network's BatchNorm statistics; 0: the running ones. Default: as the run."""
+    batch_statistics: bool = False
+    """Take the statistics of the scored images' own batches instead."""
+    last_weights: bool = False
+    """Of a run with --ema: the last weights, not their mean."""
+    average: int = 1
+    """Mean accuracy over so many of the last snapshots, the end of the training included."""
+    finetune: int = 0
+    """Steps that each network trains alone on what it inherits, before it is scored."""
+    smooth: bool = False
+    """Score networks by a Gaussian process fitted to all scores."""
+
+    def __post_init__(self):
+        if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
+            raise ValueError(f"--recalibrate must be 0 or at least 2, got {self.recalibrate}")
+        if self.batch_statistics and self.recalibrate:
+            raise ValueError("--batch-statistics and --recalibrate are two answers to the same question: give one")
+        if self.average < 1 or self.finetune < 0:
+            raise ValueError(f"need --average >= 1 and --finetune >= 0, got {self.average} and {self.finetune}")
+
+
+class Judged:
+    """A run's supernet, and what it says of networks. ValueError if the run or its images are not there."""
+
+    def __init__(self, run: str, reading: Reading, compute: Compute, data_root: Text = None):
+        self.folder, self.reading = Path(run), reading
+        self.saved = run_folder.require(self.folder)
+        settings = self.saved["settings"].get("supernet", {})
+        settings = settings if data_root is None else {**settings, "data_root": data_root}
+        settings = {**settings, "ema": 0.0} if reading.last_weights else settings
+        merged = run_folder.merge(train.Config(), {"supernet": settings})
+        self.config = replace(merged, run=run, compute=compute)
+        self.space, self.data = train.load_inputs(self.config)
+        if self.data.fingerprint() != self.saved["data"]:
+            raise ValueError(f"the images are not those that {self.folder} learned; give their place by --data-root")
+        own = self.saved["settings"].get("search", {}).get("recalibrate", RECALIBRATE)
+        self.recalibrate = own if reading.recalibrate is None else reading.recalibrate
+
+    def epochs(self) -> dict[int, Path]:
+        """The weights after every epoch that was kept, the last one's included, in their order."""
+        last = self.folder / WEIGHTS
+        if not last.exists():
+            raise ValueError(f"{last} is missing: python supernet/train.py --run {self.folder} trains a supernet")
+        return {**fit.snapshots(last), len(checkpoint.meta(last, "supernet")["history"]): last}
+
+    def along(self, encodings: np.ndarray, early: bool = True) -> dict[int, np.ndarray]:
+        """Accuracies (N,) of the encodings (N, L) after every epoch that was kept; without `early`, after the last.
+
+        ValueError if there are fewer epochs than are to be averaged over.
+        """
+        kept, average = self.epochs(), self.reading.average
+        if len(kept) < average:
+            raise ValueError(
+                f"--average {average} needs as many epochs, {self.folder} kept {len(kept)}: train with --snapshots"
+            )
+        paths = kept if early else dict(list(kept.items())[-average:])
+        scores = {epoch: self._scores(path, encodings) for epoch, path in paths.items()}
+        rows = np.array(list(scores.values()))
+        means = [rows[end - average : end].mean(0) for end in range(average, len(rows) + 1)]
+        return dict(zip(list(scores)[average - 1 :], means, strict=True))
+
+    def scores(self, encodings: np.ndarray) -> np.ndarray:
+        """Accuracies (N,) of the encodings (N, L) at the end of the training."""
+        return list(self.along(encodings, early=False).values())[-1]
+
+    def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
+        """Accuracies (N,) of the encodings (N, L) with the weights at `path`."""
+        net, reading = train.restore(self.config, self.space, self.data, path), self.reading
+        how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
+        return train.make_oracle(self.config, net, self.data, self.recalibrate, **how).accuracy(encodings)
+
+    def twin(self, folder: Path) -> "Judged":
+        """A run that differs from this one by its seed alone; ValueError names what else differs."""
+        saved = run_folder.require(folder)
+        parts = [(run["settings"].get("supernet", {}), run["space"], run["data"]) for run in (self.saved, saved)]
+        own, other = ({**settings, **space, **data} for settings, space, data in parts)
+        differ = sorted(k for k in own.keys() | other.keys() if k not in SEED and own.get(k) != other.get(k))
+        if differ:
+            raise ValueError(
+                f"{folder} differs from {self.folder} in {', '.join(differ)}: --others takes runs of other seeds alone"
+            )
+        other = copy.copy(self)
+        other.folder = folder
+        return other
+
+
+def smoothed(choices: tuple[int, ...], encodings: np.ndarray, scores: np.ndarray, rng: np.random.Generator):
+    """What a Gaussian process fitted to the scores (N,) of encodings (N, L) says of them: (N,), as normal scores.
+
+    As arXiv 1912.00848 predicts accuracies of networks never trained, so here it takes noise out of those scored.
+    """
+    normal, chosen = normal_scores(scores[:, None]), rng.permutation(len(scores))[:FITTED]
+    kernel = best_kernel(choices, encodings[chosen[:WEIGHED]], normal[chosen[:WEIGHED]])
+    return Model(choices, encodings[chosen], normal[chosen], kernel).mean(encodings)[:, 0]
