@@ -9,3 +9,5 @@ part 100 benchmarks/oracle.py --device cuda --images 10000 --image-size 32 --rou
 if [ -n "${1:-}" ]; then part 200 benchmarks/supernet_training.py --data-root "$1" --device cuda; fi
 part 110 benchmarks/fair_step.py --device cuda --batch 256 --rounds 20 --compile
 python benchmarks/readme.py
+# Longer than all of them together; what is cut off goes on with benchmarks/cifar10.sh, which says when it is done.
+if [ -n "${1:-}" ]; then benchmarks/cifar10.sh "$1" && python benchmarks/readme.py; fi

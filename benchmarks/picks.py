@@ -2,8 +2,8 @@
 
 python benchmarks/picks.py RUN --name digits
 
-All are trained stand-alone in RUN, with the same recipe and the same seeds; called again it goes on where it was.
-What follows -- goes to results/train.py.
+The random networks become picks of RUN too; all are trained stand-alone there, with the same recipe and the same seeds.
+Called again it goes on where it was. What follows -- goes to results/train.py.
 """
 
 import json
@@ -16,34 +16,57 @@ import numpy as np
 import record
 
 import search_spaces
-from results import front
+from results import front, pick
 from search_spaces import SearchSpace
+from supernet.checkpoint import save_json
 
 PICKS = ("A", "B", "C")
 NEAR = 0.01  # of the pick's multiply-adds
 TRIES = 1_000_000  # random architectures looked at
 
 
-def rivals(space: SearchSpace, madds: int, n: int, rng: np.random.Generator) -> list[str]:
-    """n distinct random architectures whose multiply-adds are the nearest to `madds`; ValueError if one is too far."""
+def rivals(space: SearchSpace, point: dict, n: int, rng: np.random.Generator) -> np.ndarray:
+    """n distinct random encodings (n, L) whose multiply-adds are within NEAR of the pick's, or else the nearest."""
     encodings = np.unique(space.sample(rng, min(TRIES, 20 * space.size)), axis=0)
-    far = np.abs(space.cost(encodings)[:, 0] / madds - 1)
-    near = rng.permutation(np.flatnonzero(far <= NEAR))[:n]
-    if len(near) < n:
-        raise ValueError(f"of {len(encodings)} random architectures {len(near)} are within {NEAR:.0%} of {madds:,}")
-    return [space.code(encodings[i]) for i in near]
+    others = encodings[(encodings != point["encoding"]).any(1)]
+    far = np.abs(space.cost(others)[:, 0] / point["madds"] - 1)
+    near = np.argsort(far, kind="stable")[: max(n, (far <= NEAR).sum())]
+    return others[rng.permutation(near)[:n]]
 
 
-def train(run: Path, name: str, seeds: list[str], flags: list[str]) -> list[dict]:
-    """The cards of one architecture, seed by seed."""
-    subprocess.run(
-        [sys.executable, "results/train.py", str(run), *flags, "--seed", *seeds], cwd=record.ROOT, check=True
-    )
-    names = [name + (f"-seed{seed}" if seed != "0" else "") for seed in seeds]
-    return [json.loads((run / "trained" / f"{name}.json").read_text()) for name in names]
+def choose(run: Path, n: int) -> dict[str, list[str]]:
+    """Gives each of PICKS n random rivals, which become picks of the run; their names."""
+    content = front.load(run)
+    space = search_spaces.load(content["space"], **content["space_options"])
+    names = {}
+    for k, own in enumerate(PICKS):
+        others = rivals(space, content["picks"][own], n, np.random.default_rng(k))
+        names[own] = [f"random-{own}-{i}" for i in range(n)]
+        for name, encoding in zip(names[own], others, strict=True):
+            why = f"random, of the multiply-adds of {own}"
+            content["picks"][name] = pick.by_hand(space, encoding, None) | {"proposer": "chance", "why": why}
+    save_json(run / "front.json", content)
+    return names
 
 
-def figures(cards: list[dict]) -> dict:
+def training(run: Path, chosen: dict[str, list[str]], seeds: list[str], flags: list[str]) -> list[str]:
+    """The script that trains them all, and its flags."""
+    names = [name for own, others in chosen.items() for name in (own, *others)]
+    return ["results/train.py", str(run), "--pick", *names, "--seed", *seeds, *flags]
+
+
+def compare(run: Path, chosen: dict[str, list[str]], seeds: list[str]) -> dict[str, dict]:
+    """Figures of each pick, once all are trained, with those of its rivals under "random"."""
+    return {
+        own: _figures(run, own, seeds) | {"random": [_figures(run, name, seeds) for name in others]}
+        for own, others in chosen.items()
+    }
+
+
+def _figures(run: Path, name: str, seeds: list[str]) -> dict:
+    """Test accuracy over the seeds."""
+    files = [run / "trained" / f"{name}{'' if seed == '0' else f'-seed{seed}'}.json" for seed in seeds]
+    cards = [json.loads(file.read_text()) for file in files]
     found = [card["test_accuracy"] for card in cards]
     spread = stdev(found) if len(found) > 1 else 0.0
     return {"test_accuracy": mean(found), "spread": spread, "seeds": found, "madds": cards[0]["madds"]}
@@ -56,20 +79,11 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--random", type=int, default=3, help="networks per pick")
     parser.add_argument("flags", nargs="*")
-    arguments = parser.parse_args()
-    content = front.load(arguments.run)
-    space = search_spaces.load(content["space"], **content["space_options"])
-    found = {}
-    for k, pick in enumerate(PICKS):
-        point = content["picks"][pick]
-        others = rivals(space, point["madds"], arguments.random, np.random.default_rng(k))
-        own = train(arguments.run, pick, arguments.seeds, ["--pick", pick, *arguments.flags])
-        found[pick] = figures(own) | {"random": []}
-        for i, code in enumerate(others):
-            name = f"random-{pick}-{i}"
-            flags = ["--encoding", code, "--name", name, *arguments.flags]
-            found[pick]["random"].append(figures(train(arguments.run, name, arguments.seeds, flags)))
-    print(record.save(f"picks-{arguments.name}", {"picks": found}))
+    given = parser.parse_args()
+    chosen = choose(given.run, given.random)
+    command = training(given.run, chosen, given.seeds, given.flags)
+    subprocess.run([sys.executable, *command], cwd=record.ROOT, check=True)
+    print(record.save(f"picks-{given.name}", {"picks": compare(given.run, chosen, given.seeds)}))
 
 
 if __name__ == "__main__":
