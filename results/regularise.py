@@ -7,14 +7,13 @@ from functools import partial
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.ops import stochastic_depth
 from torchvision.transforms import v2
 
 from results.recipes import Recipe
+from search_spaces import cell_net
 from search_spaces.blocks import InvertedResidual
+from search_spaces.cell_net import CellNet, GraphCell
 from search_spaces.chain import ChainNet
-
-DEPTH = 2 / 3  # where the auxiliary classifier stands (DARTS)
 
 
 def cutout(images: torch.Tensor, share: float) -> torch.Tensor:
@@ -44,21 +43,26 @@ def mixed(
     return kinds[int(torch.randint(len(kinds), ()))](images, labels) if kinds else (images, labels)
 
 
+def _paths(net: nn.Module) -> list[nn.Module]:
+    """What may be left out: the bodies of a chain's residuals, and of a cell every operation but the identity."""
+    bodies = [block.body for block in net.modules() if isinstance(block, InvertedResidual) and block.residual]
+    operations = [operation for cell in net.modules() if isinstance(cell, GraphCell) for operation in cell.operations]
+    return bodies + [operation for operation in operations if not isinstance(operation, nn.Identity)]
+
+
 @contextmanager
 def drop_path(net: nn.Module, recipe: Recipe) -> Iterator[Callable[[float], None]]:
-    """While open, in training, residuals leave out their body at random, image by image (arXiv 1603.09382).
+    """While open, in training, blocks and cells leave out paths at random, image by image (arXiv 1603.09382).
 
     Gives a function that takes how much of the training is done, 0..1.
     """
-    bodies = [block.body for block in net.modules() if isinstance(block, InvertedResidual) and block.residual]
-    done = [0.0]
+    paths, done = _paths(net) if recipe.drop_path else [], [0.0]
 
-    def hook(k: int, body: nn.Module, _, output: torch.Tensor) -> torch.Tensor:
-        grown = done[0] if recipe.drop_path_grows else (k + 1) / len(bodies)
-        return stochastic_depth(output, recipe.drop_path * grown, "row", body.training)
+    def hook(k: int, path: nn.Module, _, output: torch.Tensor) -> torch.Tensor:
+        grown = done[0] if recipe.drop_path_grows else (k + 1) / len(paths)
+        return cell_net.drop_path(output, recipe.drop_path * grown) if path.training else output
 
-    hooked = enumerate(bodies if recipe.drop_path else [])
-    handles = [body.register_forward_hook(partial(hook, k)) for k, body in hooked]
+    handles = [path.register_forward_hook(partial(hook, k)) for k, path in enumerate(paths)]
     try:
         yield lambda share: done.__setitem__(0, share)
     finally:
@@ -67,42 +71,39 @@ def drop_path(net: nn.Module, recipe: Recipe) -> Iterator[Callable[[float], None
 
 
 class Auxiliary(nn.Module):
-    """A classifier on what a block two thirds down makes, (B, C, H, W) -> (B, classes) (after arXiv 1409.4842)."""
+    """A classifier on what is made two thirds down, (B, C, H, W) -> (B, classes): DARTS's, for maps of any size."""
 
     def __init__(self, channels: int, classes: int):
         super().__init__()
         conv = nn.Conv2d(channels, 128, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(inplace=True)
         wide = nn.Conv2d(128, 768, 2, bias=False), nn.BatchNorm2d(768), nn.ReLU(inplace=True)
-        self.body = nn.Sequential(nn.AdaptiveAvgPool2d(2), *conv, *wide, nn.Flatten(), nn.Linear(768, classes))
+        pool = nn.ReLU(), nn.AdaptiveAvgPool2d(2)
+        self.body = nn.Sequential(*pool, *conv, *wide, nn.Flatten(), nn.Linear(768, classes))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return self.body(features)
 
 
 class Watched(nn.Module):
-    """A chain's network and its auxiliary classifier, trained together; ValueError for a network without a chain."""
+    """A network and its auxiliary classifier, trained together."""
 
-    def __init__(self, net: nn.Module, example: torch.Tensor, classes: int):
+    def __init__(self, net: ChainNet | CellNet, example: torch.Tensor, classes: int):
         super().__init__()
-        if not isinstance(net, ChainNet):
-            raise ValueError("an auxiliary classifier needs a chain of blocks; take another --recipe")
-        self.net, self.at = net, int(DEPTH * len(net.blocks))
+        self.net = net
         with torch.no_grad():
-            channels = self.eval()._until(example).shape[1]
+            channels = self.eval()._both(example)[1].shape[1]
         self.auxiliary = Auxiliary(channels, classes).to(example.device)
 
-    def _until(self, images: torch.Tensor) -> torch.Tensor:
-        x = self.net.stem(images)
-        for block in self.net.blocks[: self.at]:
-            x = block(x)
-        return x
+    def _both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, classes), and what the block or cell two thirds down made (B, C, H, W)."""
+        layers, seen = self.net.blocks if isinstance(self.net, ChainNet) else self.net.cells, []
+        with layers[2 * len(layers) // 3].register_forward_hook(lambda *passed: seen.append(passed[-1])):
+            return self.net(images), seen[0]
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, classes) of the network, and of the auxiliary classifier."""
-        x = middle = self._until(images)
-        for block in self.net.blocks[self.at :]:
-            x = block(x)
-        return self.net.head(x), self.auxiliary(middle)
+        logits, features = self._both(images)
+        return logits, self.auxiliary(features)
 
 
 def loss(outputs, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:

@@ -5,7 +5,6 @@ Two checkpoints: `last` goes on, `best` (the highest accuracy on the score image
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -24,8 +23,11 @@ from supernet.data import Data
 from supernet.memory import Context
 from supernet.progress import Progress
 from supernet.sources import Images
+from supernet.steps import Steps
+from supernet.stream import Stream
 
 CHUNK = 500  # images evaluated at once
+MEND = "use another --name and a smaller --lr"  # what to do if a loss is no number
 
 
 class Files(NamedTuple):
@@ -65,7 +67,8 @@ def fit(
         for epoch in range(len(history), recipe.epochs):
             grow(epoch / recipe.epochs)
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
-            loss = _epoch(state, data, recipe, epoch, rng, parts, context)
+            steps = Steps(progress, epoch, data, recipe, MEND)
+            loss = _epoch(state, data, recipe, steps, rng, parts, context)
             seconds = time.monotonic() - start
             figures = {"loss": loss, **scores(_bare(kept), data.score, data.normalise, context)}
             best = max((row["accuracy"] for row in history), default=0.0)
@@ -73,8 +76,7 @@ def fit(
             if figures["accuracy"] >= best:
                 checkpoint.save(files.best, _prefixed("net", _bare(kept)), {**meta, "best_epoch": epoch + 1})
             checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
-            seen = data.steps(recipe.batch_size) * min(recipe.batch_size, len(data.train.labels))
-            progress.advance(1, **figures, **{"images/s": seen / seconds})
+            progress.advance(1, **figures)
     tensors, _ = checkpoint.load(files.best, meta["kind"])
     net.load_state_dict(_part(tensors, "net"))
     net.eval()
@@ -94,22 +96,16 @@ def _bare(net: nn.Module) -> nn.Module:
     return net.net if isinstance(net, regularise.Watched) else net
 
 
-def _epoch(state: Trained, data: Data, recipe: Recipe, epoch: int, rng, parts: int, context: Context) -> float:
+def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, parts: int, context: Context) -> float:
     """The mean loss of one epoch."""
     state.net.train()
-    losses, steps = [], data.steps(recipe.batch_size)
     with torch.random.fork_rng():  # dropout and augmentation draw from PyTorch's global generator
         torch.manual_seed(int(rng.integers(2**63)))
-        for step, (images, labels) in enumerate(_batches(data, recipe, rng)):
+        for images, labels in _batches(data, recipe, rng):
             for group in state.optimizer.param_groups:
-                group["lr"] = recipe.rate(epoch + step / steps)
-            losses.append(_update(state, images, labels, recipe, parts, context))
-            if not math.isfinite(losses[-1]):
-                raise FloatingPointError(
-                    f"the loss became {losses[-1]} in epoch {epoch + 1}, step {step + 1}, at learning rate "
-                    f"{recipe.rate(epoch + step / steps):.3g}; the last good checkpoint is kept: use a smaller --lr"
-                )
-    return sum(losses) / len(losses)
+                group["lr"] = steps.rate()
+            steps.passed(_update(state, images, labels, recipe, parts, context))
+    return steps.mean()
 
 
 def _batches(data: Data, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -121,15 +117,15 @@ def _batches(data: Data, recipe: Recipe, rng: np.random.Generator) -> Iterator[t
         yield regularise.mixed(images, labels, recipe, len(data.classes))
 
 
-def _update(state: Trained, images, labels, recipe: Recipe, parts: int, context: Context) -> float:
-    """One step of the optimiser; the loss."""
+def _update(state: Trained, images, labels, recipe: Recipe, parts: int, context: Context) -> torch.Tensor:
+    """One step of the optimiser; the loss, detached."""
     state.optimizer.zero_grad()
-    total = 0.0
+    total = torch.zeros((), device=images.device)
     for part, wanted in zip(images.chunk(parts), labels.chunk(parts), strict=True):
         with context():
             loss = regularise.loss(state.net(part), wanted, recipe) * (len(part) / len(images))
         loss.backward()
-        total += loss.item()
+        total += loss.detach()
     if recipe.clip:
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     state.optimizer.step()
@@ -148,16 +144,18 @@ def _average(mean: nn.Module, net: nn.Module, decay: float) -> None:
             slow.copy_(now)
 
 
-def scores(net: nn.Module, images: Images, prepare: Callable, context: Context = nullcontext) -> dict[str, float]:
+def scores(
+    net: nn.Module, images: Images | Stream, prepare: Callable, context: Context = nullcontext
+) -> dict[str, float]:
     """Shares of images whose label is the first guess ("accuracy"), and among the first five ("top5")."""
     net.eval()
-    right = torch.zeros(2, dtype=torch.int64, device=images.labels.device)
+    right = torch.zeros(3, dtype=torch.int64, device=images.labels.device)
     with torch.inference_mode(), context():
-        for x, y in zip(images.images.split(CHUNK), images.labels.split(CHUNK), strict=True):
+        for x, y in images.chunks(CHUNK):
             logits = net(prepare(x))
             hits = logits.topk(min(5, logits.shape[1])).indices == y[:, None]
-            right += torch.stack([hits[:, 0].sum(), hits.sum()])
-    accuracy, top5 = (right / len(images.labels)).tolist()
+            right += torch.stack([hits[:, 0].sum(), hits.sum(), torch.ones_like(y).sum()])
+    accuracy, top5, _ = (right / right[-1]).tolist()
     return {"accuracy": accuracy, "top5": top5}
 
 
@@ -180,12 +178,9 @@ def _tensors(state: Trained, recipe: Recipe) -> dict[str, torch.Tensor]:
 
 
 def _restore(state: Trained, path: Path, meta: dict) -> list[dict]:
-    if not path.exists():
+    tensors, history = checkpoint.resume(path, meta, "--name")
+    if not history:
         return []
-    tensors, saved = checkpoint.load(path, meta["kind"])
-    for key in meta.keys() & saved.keys():
-        if meta[key] != saved[key]:
-            raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another --name")
     state.net.load_state_dict(_part(tensors, "learner"))
     if state.kept is not state.net:
         state.kept.load_state_dict(_part(tensors, "mean"))
@@ -195,4 +190,4 @@ def _restore(state: Trained, path: Path, meta: dict) -> list[dict]:
         parameter = parameters[of]
         on_device = key != "step"  # PyTorch counts steps on the CPU
         state.optimizer.state[parameter][key] = tensor.to(parameter.device) if on_device else tensor
-    return saved["history"]
+    return history

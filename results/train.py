@@ -41,8 +41,10 @@ class Images:
     """Use only so many training images."""
     score_images: Whole = None
     """Held out to choose the best epoch."""
+    skip_corrupt: bool = False
+    """Leave out images that cannot be read, instead of stopping."""
     stream: bool = False
-    """Decode the training images of a folder while they are needed."""
+    """Decode a folder's training and test images while they are needed."""
     workers: Whole = None
     """Processes that decode for --stream. Default: one per core."""
 

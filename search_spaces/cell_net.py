@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torchvision.ops import StochasticDepth
 
 from search_spaces.genotype import Graph
 
@@ -61,6 +60,12 @@ class Skeleton(NamedTuple):
         return self.auxiliary(self.width(self.tap, widths), size // stride)
 
 
+def drop_path(x: torch.Tensor, share: float) -> torch.Tensor:
+    """(B, C, H, W) with this share of the images at zero, the others scaled to keep the mean (arXiv 1603.09382)."""
+    kept = torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(1 - share)
+    return x * (kept / (1 - share) if share < 1 else kept)
+
+
 class Entry(nn.Module):
     """The stem's output for every input of the first cell."""
 
@@ -87,13 +92,14 @@ class GraphCell(nn.Module):
     ):
         super().__init__()
         self.preprocess, self.operations = nn.ModuleList(preprocess), nn.ModuleList(operations)
-        self.graph, self.drop_path = graph, StochasticDepth(drop_path, "row")
+        self.graph, self.drop_path = graph, drop_path
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         states = dict(enumerate(layer(x) for layer, x in zip(self.preprocess, inputs, strict=True)))
         for (_, to, source), operation in zip(self.graph.edges, self.operations, strict=True):
             y = operation(states[source])
-            y = y if isinstance(operation, nn.Identity) else self.drop_path(y)
+            if self.training and self.drop_path and not isinstance(operation, nn.Identity):
+                y = drop_path(y, self.drop_path)
             states[to] = states[to] + y if to in states else y
         alive = states[self.graph.edges[-1].to]
         nodes = [states[node] if node in states else torch.zeros_like(alive) for node in self.graph.concat]

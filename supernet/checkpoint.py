@@ -48,6 +48,20 @@ def meta(path: Path, kind: str) -> dict:
         return meta
 
 
+def resume(path: Path, meta: dict, flag: str) -> tuple[dict[str, torch.Tensor], list[dict]]:
+    """The tensors and the history that a training goes on from; both empty if there is no `path` yet.
+
+    ValueError if it was trained with anything else than `meta` says; another `flag` begins afresh.
+    """
+    if not path.exists():
+        return {}, []
+    tensors, saved = load(path, meta["kind"])
+    for key in meta.keys() & saved.keys():
+        if meta[key] != saved[key]:
+            raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another {flag}")
+    return tensors, saved["history"]
+
+
 @contextmanager
 def _opened(path: Path, kind: str) -> Iterator[tuple[safe_open, dict]]:
     try:

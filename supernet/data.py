@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from supernet.command import Text, Whole
 from supernet.sources import SOURCES, Images, check_memory
-from supernet.stream import Stream
+from supernet.stream import LOADED, Stream
 
 SCORE_SHARE = {"digits": 0.2}  # of the training images; elsewhere a tenth
 TEST_SHARE = 0.2  # where a data set brings no test images of its own
@@ -38,7 +38,7 @@ class DataConfig:
     skip_corrupt: bool = False
     """Leave out images that cannot be read, instead of stopping."""
     stream: bool = False
-    """Decode the training images of a folder while they are needed, as random crops: for sets larger than memory."""
+    """Decode a folder's training and test images while they are needed: for sets larger than memory."""
     workers: Whole = None
     """Processes that decode for --stream. Default: one per core."""
 
@@ -47,8 +47,8 @@ class DataConfig:
             raise ValueError(f"unknown data set {self.data!r}; known are {', '.join(SOURCES)}")
         if self.data != "digits" and self.data_root is None:
             raise ValueError(f"--data {self.data} needs --data-root DIR")
-        if self.stream and (self.data != "folder" or self.skip_corrupt):
-            raise ValueError("--stream is for --data folder, and cannot --skip-corrupt: it reads no image beforehand")
+        if self.stream and self.data != "folder":
+            raise ValueError(f"--stream is for --data folder, not for {self.data}")
         if self.workers is not None and self.workers < 0:
             raise ValueError(f"--workers must not be negative, got {self.workers}")
         for flag in ("image_size", "train_images", "score_images"):
@@ -63,7 +63,7 @@ class Data(NamedTuple):
     classes: tuple[str, ...]
     train: Images | Stream
     score: Images
-    test: Images
+    test: Images | Stream
     mean: torch.Tensor
     std: torch.Tensor
     pad: int  # pixels of random shift
@@ -153,19 +153,19 @@ def load(config: DataConfig) -> Data:
             share = config.score_images / len(parts["train"].labels)
         parts["train"], parts["score"] = _split(parts["train"], share, rng, classes)
     train = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
-    parts = {part: _in_memory(images) for part, images in parts.items() if part != "train"}
+    score = _in_memory(parts["score"])
     pixels = train.images[: 2000 if config.stream else 20_000].float()
     mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp(min=1.0)
     pad = max(1, train.images.shape[-1] // 8)
-    return Data(config.data, classes, train, parts["score"], parts["test"], mean, std, pad, config.data != "digits")
+    return Data(config.data, classes, train, score, parts["test"], mean, std, pad, config.data != "digits")
 
 
 def _in_memory(images: Images | Stream) -> Images:
     """Decoded, if it is not yet; ValueError if it does not fit."""
     if not isinstance(images, Stream):
         return images
-    check_memory(*images.shape[::2])
-    return Images(images[:], images.labels)
+    check_memory(*images.shape[::2], "use fewer --score-images or a smaller --image-size")
+    return Images(*map(torch.cat, zip(*images.chunks(LOADED), strict=True)))
 
 
 def _split(images: Images | Stream, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple:

@@ -21,8 +21,9 @@ from supernet.averaging import Average
 from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.progress import Progress
+from supernet.steps import Steps
 
-LOOK = 50  # steps between two looks at the losses, each of which a GPU must be waited for
+MEND = "begin again in another --run with a smaller --lr"  # what to do if a loss is no number
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Recipe:
 
     def __post_init__(self):
         check(self)
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate after so many epochs, parts of one counted."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
     @property
     def loss(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
@@ -109,7 +114,8 @@ def fit(
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
-            loss = _epoch(net, backward, optimizer, average, data, recipe, epoch, rng)
+            steps = Steps(progress, epoch, data, recipe, MEND)
+            loss = _epoch(net, backward, optimizer, average, data, steps, rng)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
             if keep and (epoch + 1) % keep == 0:
@@ -119,39 +125,19 @@ def fit(
     return history
 
 
-def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, recipe: Recipe, epoch: int, rng) -> float:
+def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, steps: Steps, rng) -> float:
     """The mean loss of one epoch."""
     net.train()
-    losses: list[torch.Tensor] = []
-    steps = data.steps(recipe.batch_size)
     with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
         torch.manual_seed(int(rng.integers(2**63)))
-        for step, (images, labels) in enumerate(data.batches(recipe.batch_size, rng)):
-            optimizer.param_groups[0]["lr"] = recipe.lr * _cosine((epoch + step / steps) / recipe.epochs)
+        for images, labels in data.batches(steps.recipe.batch_size, rng):
+            optimizer.param_groups[0]["lr"] = steps.rate()
             optimizer.zero_grad()
-            losses.append(backward(images, labels, epoch * steps + step).mean())
+            loss = backward(images, labels, steps.number).mean()
             optimizer.step()
             average.update(net)
-            if step % LOOK == LOOK - 1 or step == steps - 1:
-                _check(torch.stack(losses[-LOOK:]), epoch, step, recipe, steps)
-    return torch.stack(losses).double().mean().item()
-
-
-def _cosine(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _check(losses: torch.Tensor, epoch: int, last: int, recipe: Recipe, steps: int) -> None:
-    """FloatingPointError names the first of the latest `losses`, which end with step `last`, that is no number."""
-    bad = (~losses.isfinite()).nonzero()
-    if len(bad):
-        first = int(bad[0])
-        step = last + 1 - len(losses) + first
-        lr = recipe.lr * _cosine((epoch + step / steps) / recipe.epochs)
-        raise FloatingPointError(
-            f"the loss became {losses[first].item()} in epoch {epoch + 1}, step {step + 1}, at learning rate {lr:.3g}; "
-            "the last good checkpoint is kept: begin again in another --run with a smaller --lr"
-        )
+            steps.passed(loss)
+    return steps.mean()
 
 
 def accuracy(
@@ -196,15 +182,11 @@ def weights(tensors: dict[str, torch.Tensor], mean: bool = False) -> dict[str, t
 
 def _restore(net: nn.Module, optimizer: torch.optim.SGD, average: Average, path: Path, meta: dict, steps: int):
     """The history, of epochs of so many steps; net, optimiser and average go on from there."""
-    if not path.exists():
-        return []
-    tensors, saved = checkpoint.load(path, meta["kind"])
-    for key in meta.keys() & saved.keys():
-        if meta[key] != saved[key]:
-            raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another --run")
-    net.load_state_dict(weights(tensors))
-    average.restore(tensors, steps * len(saved["history"]))
+    tensors, history = checkpoint.resume(path, meta, "--run")
+    if history:
+        net.load_state_dict(weights(tensors))
+        average.restore(tensors, steps * len(history))
     for name, parameter in net.named_parameters():
         if f"momentum.{name}" in tensors:
             optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
-    return saved["history"]
+    return history

@@ -15,12 +15,12 @@ class Progress:
 
     def __init__(self, title: str, total: int, done: int = 0):
         self.title, self.total, self.done, self.first = title, total, done, done
-        self.figures = ""
+        self.figures: dict[str, float] = {}
         self.start = self.printed = time.monotonic()
         console = Console(stderr=True)
         self.bar = None
         if console.is_terminal:
-            columns = (BarColumn(bar_width=8), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+            columns = (BarColumn(bar_width=8), TextColumn("{task.completed:g}/{task.total}"), TimeElapsedColumn())
             text = TextColumn("{task.fields[figures]}")
             left = TimeRemainingColumn(compact=True)
             self.bar = Bar(TextColumn("{task.description}"), *columns, TextColumn("left"), left, text, console=console)
@@ -38,12 +38,21 @@ class Progress:
     def advance(self, n: int = 1, **figures: float) -> None:
         """n more are done; figures are shown as they now stand."""
         self.done += n
-        self.figures = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self.part(0.0, **figures)
+
+    def part(self, share: float, **figures: float) -> None:
+        """So much of the next one, 0..1, is done; figures that are not given stay."""
+        self.figures |= figures
+        done, text = self.done + share, " ".join(f"{name} {_number(value)}" for name, value in self.figures.items())
         if self.bar:
-            self.bar.update(self.task, completed=self.done, figures=self.figures)
-        elif self.done >= self.total or time.monotonic() - self.printed >= PLAIN_SECONDS:
+            self.bar.update(self.task, completed=round(done, 2), figures=text)
+        elif (self.done >= self.total and not share) or time.monotonic() - self.printed >= PLAIN_SECONDS:
             self.printed = time.monotonic()
             elapsed = self.printed - self.start
-            left = elapsed / max(1, self.done - self.first) * (self.total - self.done)
+            left = elapsed / max(0.01, done - self.first) * (self.total - done)
             times = f"{elapsed:.0f} s, {left:.0f} s left"
-            print(f"{self.title} {self.done}/{self.total}  {self.figures}  {times}", file=sys.stderr, flush=True)
+            print(f"{self.title} {done:.6g}/{self.total}  {text}  {times}", file=sys.stderr, flush=True)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"

@@ -4,7 +4,7 @@ A new source is one function and one line in SOURCES. Shapes: N images, C channe
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,10 @@ class Images(NamedTuple):
 
     def to(self, device: torch.device) -> "Images":
         return Images(self.images.to(device), self.labels.to(device))
+
+    def chunks(self, size: int) -> Iterator["Images"]:
+        """All of them, at most `size` at a time."""
+        return map(Images, self.images.split(size), self.labels.split(size))
 
 
 Parts = tuple[tuple[str, ...], dict[str, Images | Stream]]
@@ -82,8 +86,10 @@ def _folder(config) -> Parts:
     size = config.image_size or _own_size(listed["train"][1])
     if config.stream:
         workers = os.cpu_count() or 1 if config.workers is None else config.workers
-        return classes, {part: Stream(samples, size, workers) for part, (_, samples) in listed.items()}
-    check_memory(sum(len(samples) for _, samples in listed.values()), size)
+        how = {"size": size, "workers": workers, "skip": config.skip_corrupt}
+        return classes, {part: Stream(samples, **how) for part, (_, samples) in listed.items()}
+    mend = "pass --stream, or use a smaller --image-size or fewer images"
+    check_memory(sum(len(samples) for _, samples in listed.values()), size, mend)
     return classes, {part: _read(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
 
 
@@ -109,13 +115,12 @@ def _own_size(samples: list[tuple[str, int]]) -> int:
     raise ValueError(f"no readable image beside {samples[0][0]}")
 
 
-def check_memory(n: int, size: int) -> None:
-    """ValueError if so many images would take more than half of what is free."""
+def check_memory(n: int, size: int, mend: str) -> None:
+    """ValueError, with the `mend`, if so many images would take more than half of what is free."""
     needed, free = 3 * n * size * size, memory.free(torch.device("cpu"))
     if needed > free / 2:
         raise ValueError(
-            f"{n:,} images of {size} pixels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: "
-            "pass --stream, or use a smaller --image-size or fewer images"
+            f"{n:,} images of {size} pixels take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: {mend}"
         )
 
 

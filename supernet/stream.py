@@ -7,6 +7,7 @@ image, resized so that 224 pixels of 256 remain. Shapes: N images, B batch, C = 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,36 +36,57 @@ def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
 
 
 class _Files(Dataset):
-    """Item i: the i-th file as (3, size, size) uint8, or what is wrong with it; and its label."""
+    """Item i: the i-th file as (3, size, size) uint8, or what is wrong with it; its label; its path."""
 
     def __init__(self, samples: Sequence[tuple[str, int]], size: int, crop: Crop, seed: int):
         self.samples, self.size, self.crop, self.seed = samples, size, crop, seed
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray | str, int]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray | str, int, str]:
         path, label = self.samples[i]
         seed = int(np.random.SeedSequence((self.seed, i)).generate_state(1, np.uint64)[0] >> 1)
         try:
             with Image.open(path) as image:
                 cropped = self.crop(image.convert("RGB"), self.size, seed)
         except BROKEN as error:
-            return f"{path} is no readable image ({error}); mend or remove it", label
-        return np.ascontiguousarray(np.asarray(cropped).transpose(2, 0, 1)), label
+            return f"{path} is no readable image ({error})", label, path
+        return np.ascontiguousarray(np.asarray(cropped).transpose(2, 0, 1)), label, path
 
 
-def _collate(items: list[tuple[np.ndarray | str, int]]) -> tuple[torch.Tensor | str, torch.Tensor]:
-    """One batch, or the first thing that is wrong in it."""
-    wrong = [image for image, _ in items if isinstance(image, str)]
-    labels = torch.tensor([label for _, label in items])
-    return (wrong[0] if wrong else torch.from_numpy(np.stack([image for image, _ in items]))), labels
+class _Batch(NamedTuple):
+    """`images` and `labels` of the readable files, paths of the others, and what is wrong with the first of them."""
+
+    images: torch.Tensor  # (n, 3, H, W) uint8
+    labels: torch.Tensor  # (n,)
+    broken: list[str]
+    wrong: str
+
+
+def _collate(items: list[tuple[np.ndarray | str, int, str]]) -> _Batch:
+    good = [(image, label) for image, label, _ in items if not isinstance(image, str)]
+    bad = [(path, image) for image, _, path in items if isinstance(image, str)]
+    images = torch.from_numpy(np.stack([image for image, _ in good])) if good else torch.empty(0)
+    labels = torch.tensor([label for _, label in good], dtype=torch.int64)
+    return _Batch(images, labels, [path for path, _ in bad], bad[0][1] if bad else "")
 
 
 class Stream:
-    """Files with the face of `Images`: `labels` (N,), and slices of `images` (N, 3, H, W) uint8, centres, in memory."""
+    """Files with the face of `Images`: `labels` (N,), and slices of `images` (N, 3, H, W) uint8, centres, in memory.
 
-    def __init__(self, samples: Sequence[tuple[str, int]], size: int, workers: int, device: torch.device | None = None):
-        self.samples, self.size, self.workers = list(samples), size, workers
+    A file that cannot be read ends it in ValueError; with `skip` it is left out, and `skipped` holds its path.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[tuple[str, int]],
+        size: int,
+        workers: int,
+        device: torch.device | None = None,
+        skip: bool = False,
+    ):
+        self.samples, self.size, self.workers, self.skip = list(samples), size, workers, skip
         self.device = device or torch.device("cpu")
         self.labels = torch.tensor([label for _, label in self.samples], device=self.device)
+        self.skipped: set[str] = set()
 
     @property
     def images(self) -> "Stream":
@@ -75,10 +97,15 @@ class Stream:
         return len(self.samples), 3, self.size, self.size
 
     def __getitem__(self, wanted: slice) -> torch.Tensor:
-        """(n, 3, H, W) uint8, on the device."""
-        indices = range(len(self.samples))[wanted]
-        groups = [indices[start : start + LOADED] for start in range(0, len(indices), LOADED)]
-        return torch.cat([images for images, _ in self._load(groups, centre, 0)])
+        """(n, 3, H, W) uint8, on the device: of the files that can be read."""
+        return torch.cat([images for images, _ in self.chunks(LOADED, range(len(self.samples))[wanted])])
+
+    def chunks(self, size: int, wanted: range | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Centres (n, 3, H, W) uint8 and labels (n,), n <= size, of all files, or of those `wanted`, that can be read."""
+        wanted = range(len(self.samples)) if wanted is None else wanted
+        groups = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+        for batch in self._load(groups, centre, 0):
+            yield batch.images, batch.labels
 
     def digest(self) -> bytes:
         """Of the files' names, within their folders of one class, and sizes; no image is read."""
@@ -86,20 +113,29 @@ class Stream:
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).digest()
 
     def take(self, indices: np.ndarray) -> "Stream":
-        return Stream([self.samples[i] for i in indices], self.size, self.workers, self.device)
+        return Stream([self.samples[i] for i in indices], self.size, self.workers, self.device, self.skip)
 
     def to(self, device: torch.device) -> "Stream":
-        return Stream(self.samples, self.size, self.workers, device)
+        return Stream(self.samples, self.size, self.workers, device, self.skip)
 
     def batches(self, groups: Sequence[Sequence[int]], seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Random crops (B, 3, H, W) uint8 and labels (B,) of each group of indices, whatever the number of workers."""
-        return self._load(groups, random_crop, seed)
+        """Random crops (B, 3, H, W) uint8 and labels (B,) of each group of indices, whatever the number of workers.
 
-    def _load(self, groups, crop: Crop, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        files = _Files(self.samples, self.size, crop, seed)
+        In the place of files that are skipped, others of the batch come again: its shape never changes.
+        """
+        for group, batch in zip(groups, self._load(groups, random_crop, seed), strict=True):
+            again = torch.arange(len(group), device=self.device) % len(batch.labels)
+            yield (batch.images[again], batch.labels[again]) if batch.broken else (batch.images, batch.labels)
+
+    def _load(self, groups: Sequence[Sequence[int]], crop: Crop, seed: int) -> Iterator[_Batch]:
+        files, known = _Files(self.samples, self.size, crop, seed), len(self.skipped)
         own = torch.Generator().manual_seed(seed)  # the loader would draw from the global one
         how = {"num_workers": self.workers, "pin_memory": self.device.type == "cuda", "generator": own}
-        for images, labels in DataLoader(files, batch_sampler=groups, collate_fn=_collate, **how):
-            if isinstance(images, str):
-                raise ValueError(images)
-            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+        for batch in DataLoader(files, batch_sampler=groups, collate_fn=_collate, **how):
+            if batch.broken and not (self.skip and len(batch.labels)):
+                raise ValueError(f"{batch.wrong}; mend or remove it{'' if self.skip else ', or pass --skip-corrupt'}")
+            self.skipped |= set(batch.broken)
+            images, labels = (part.to(self.device, non_blocking=True) for part in batch[:2])
+            yield batch._replace(images=images, labels=labels)
+        if len(self.skipped) > known:
+            print(f"skipped {len(self.skipped)} unreadable images so far, one is {min(self.skipped)}")

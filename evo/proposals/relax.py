@@ -190,8 +190,9 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
 def halves(data: Data) -> tuple[Data, Data]:
     """The training images in two: those of the weights, and those of the alphas."""
     middle = len(data.train.labels) // 2
-    first, second = (type(data.train)(*(t[part] for t in data.train)) for part in (slice(middle), slice(middle, None)))
-    return data._replace(train=first), data._replace(train=second)
+    parts = np.split(np.arange(len(data.train.labels)), [middle])
+    first, second = (data._replace(train=data.train.take(part)) for part in parts)
+    return first, second
 
 
 def _eigenvalue(relaxed: Relaxed, batch: Batch, seed: int) -> float:

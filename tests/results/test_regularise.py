@@ -42,6 +42,13 @@ def net():
     return search_spaces.load("digits").build([2] * 6)
 
 
+@pytest.fixture
+def cells():
+    """DARTS's published cells: separable convolutions and identities."""
+    space = search_spaces.load("darts", image_size=8, in_channels=1, channels=4, cells=4)
+    return space.build(search_spaces.published.ARCHITECTURES["DARTS_V2"].genotype)
+
+
 def test_paths_are_dropped_in_training_alone_and_the_hooks_go(net):
     images = torch.randn(64, 1, 8, 8)
     whole = net.eval()(images)
@@ -53,6 +60,22 @@ def test_paths_are_dropped_in_training_alone_and_the_hooks_go(net):
         x = torch.randn(4, residuals[0].body[0].in_channels, 4, 4)
         assert torch.equal(residuals[0].train()(x), x)  # all dropped
     assert not torch.equal(residuals[0](x), x)
+
+
+def test_a_cell_drops_every_operation_but_the_identity(cells):
+    cell = cells.cells[0].train()
+    with regularise.drop_path(cells, replace(PLAIN, drop_path=1.0, drop_path_grows=True)) as grow:
+        grow(1.0)
+        states = [torch.randn(2, 12, 8, 8), torch.randn(2, 12, 8, 8)]
+        inputs = [layer(x) for layer, x in zip(cell.preprocess, states, strict=True)]
+        made = dict(enumerate(inputs))
+        for (_, to, source), operation in zip(cell.graph.edges, cell.operations, strict=True):
+            kept = made[source] if isinstance(operation, torch.nn.Identity) else torch.zeros_like(inputs[0])
+            made[to] = made[to] + kept if to in made else kept
+        wanted = torch.cat([made[node] for node in cell.graph.concat], 1)
+        assert {isinstance(operation, torch.nn.Identity) for operation in cell.operations} == {True, False}
+        assert torch.equal(cell(*states), wanted)
+    assert not torch.equal(cell(*states), wanted)
 
 
 def test_dropped_paths_keep_the_mean_and_deeper_ones_drop_more(net):
@@ -75,8 +98,9 @@ def test_dropped_paths_keep_the_mean_and_deeper_ones_drop_more(net):
     assert kept == pytest.approx(wanted, abs=0.03)
 
 
-def test_the_auxiliary_classifier_leaves_the_networks_own_output_alone(net):
-    images = torch.randn(4, 1, 8, 8)
+@pytest.mark.parametrize("kind", ["net", "cells"])
+def test_the_auxiliary_classifier_leaves_the_networks_own_output_alone(kind, request):
+    net, images = request.getfixturevalue(kind), torch.randn(4, 1, 8, 8)
     watched = regularise.Watched(net, images, 10)
     logits, extra = watched.eval()(images)
     assert torch.equal(logits, net.eval()(images))
@@ -85,8 +109,7 @@ def test_the_auxiliary_classifier_leaves_the_networks_own_output_alone(net):
     recipe = replace(PLAIN, auxiliary=0.4, label_smoothing=0.0)
     wanted = regularise.loss(logits, labels, recipe) + 0.4 * regularise.loss(extra, labels, recipe)
     assert regularise.loss((logits, extra), labels, recipe) == pytest.approx(wanted)
-    with pytest.raises(ValueError, match="needs a chain of blocks"):
-        regularise.Watched(torch.nn.Flatten(), images, 10)
+    assert not any(module._forward_hooks for module in net.modules())
 
 
 def test_randaugment_keeps_shape_and_type_and_takes_each_image_by_itself():

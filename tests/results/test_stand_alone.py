@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ EVERYTHING = replace(
     RECIPES["darts_cifar"], epochs=3, batch_size=64, ema=0.9, mixup=0.2, cutmix=1.0, randaugment=1, warmup=1
 )
 KINDS = {
+    "cells": replace(RECIPES["darts_cifar"], epochs=3, batch_size=64),
     "everything": EVERYTHING,
     "adamw": replace(RECIPES["imagenet_modern"], epochs=3, batch_size=64, randaugment=0),
     "rmsprop": replace(RECIPES["imagenet_mnasnet"], epochs=3, batch_size=64, lr=0.01, ema=0.0),
@@ -31,8 +33,15 @@ def small(digits):
     return digits._replace(train=digits.train.take(torch.arange(256).numpy()))
 
 
-def fit(small, recipe, folder, parts=1):
-    net = search_spaces.load("digits").build([1, 3, 0, 2, 4, 0])
+def network(kind: str) -> torch.nn.Module:
+    if kind != "cells":
+        return search_spaces.load("digits").build([1, 3, 0, 2, 4, 0])
+    space = search_spaces.load("darts", image_size=8, in_channels=1, channels=2, cells=3)
+    return space.build(space.sample(np.random.default_rng(1), 1)[0])
+
+
+def fit(small, recipe, folder, parts=1, kind="chain"):
+    net = network(kind)
     initialise(net, torch.Generator().manual_seed(0))
     files = Files(folder / "best.safetensors", folder / "last.safetensors")
     return net, files, stand_alone.fit(net, small, recipe, 0, files, {"kind": "stand-alone"}, "net", parts)
@@ -40,7 +49,7 @@ def fit(small, recipe, folder, parts=1):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stopped_training_ends_as_the_uninterrupted_one_bit_for_bit(kind, small, tmp_path, monkeypatch):
-    whole, _, history = fit(small, KINDS[kind], tmp_path / "whole")
+    whole, _, history = fit(small, KINDS[kind], tmp_path / "whole", kind=kind)
     save, saved = checkpoint.save, []
 
     def stop(path, *rest):
@@ -51,9 +60,9 @@ def test_a_stopped_training_ends_as_the_uninterrupted_one_bit_for_bit(kind, smal
 
     monkeypatch.setattr(checkpoint, "save", stop)
     with pytest.raises(Stopped):
-        fit(small, KINDS[kind], tmp_path / "parts")
+        fit(small, KINDS[kind], tmp_path / "parts", kind=kind)
     monkeypatch.undo()
-    again, _, resumed = fit(small, KINDS[kind], tmp_path / "parts")
+    again, _, resumed = fit(small, KINDS[kind], tmp_path / "parts", kind=kind)
     for row in history + resumed:
         row.pop("seconds")
     assert resumed == history

@@ -1,9 +1,13 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import functional as TF
 
 from evo import search
+from evo.proposals.relax import halves
 from results import train
 from supernet import stream
 from supernet.data import DataConfig, load
@@ -42,6 +46,16 @@ def test_an_epoch_has_every_training_image_once_and_no_score_image(photographs):
     assert sum(int(labels.sum()) for _, labels in found) == int(data.train.labels.sum())
     assert len(found) == data.steps(1) == 22
     assert {images.shape[1:] for images, _ in found} == {(3, 64, 64)}
+
+
+def test_photographs_become_224_pixels_decoded_in_workers(photographs):
+    data = load(config(photographs, image_size=None, workers=1))
+    assert {images.shape for images, _ in batches(data)} == {(4, 3, 224, 224)}
+    path, label = data.test.samples[0]
+    images, labels = next(data.test.chunks(4))
+    assert torch.equal(images[0], TF.pil_to_tensor(stream.centre(Image.open(path).convert("RGB"), 224)))
+    assert labels[0] == label
+    assert data.score.images.shape == (2, 3, 224, 224)
 
 
 def test_crops_are_a_function_of_the_seed_whatever_the_number_of_workers(photographs):
@@ -91,8 +105,42 @@ def test_a_broken_image_is_named_when_it_is_reached(photographs, tmp_path):
     broken.write_bytes((photographs / "val" / "n01440764" / "n01440764_1.JPEG").read_bytes()[:700])
     for workers in (0, 1):
         files = Stream([(str(broken), 0)], 64, workers)
-        with pytest.raises(ValueError, match=r"broken\.JPEG is no readable image"):
+        with pytest.raises(ValueError, match=r"broken\.JPEG is no readable image .* --skip-corrupt"):
             files[:1]
+
+
+@pytest.fixture
+def with_broken(photographs, tmp_path):
+    """The same folder, the first image of every class and part cut short."""
+    root = shutil.copytree(photographs, tmp_path / "broken")
+    for path in root.rglob("*_0.JPEG"):
+        path.write_bytes(path.read_bytes()[:700])
+    return root
+
+
+def test_skipped_images_are_counted_and_no_batch_changes_its_shape(with_broken, capsys):
+    with pytest.raises(ValueError, match="is no readable image"):
+        batches(load(config(with_broken, score_images=4)))
+    data = load(config(with_broken, score_images=4, skip_corrupt=True))
+    first, again = (batches(data) for _ in range(2))
+    for (images, labels), (others, other_labels) in zip(first, again, strict=True):
+        assert images.shape == (4, 3, 64, 64)
+        assert labels.shape == (4,)
+        assert torch.equal(images, others)
+        assert torch.equal(labels, other_labels)
+    lost = {path for path, _ in data.train.samples if path.endswith("_0.JPEG")}
+    assert data.train.skipped == lost
+    assert f"skipped {len(lost)} unreadable images so far" in capsys.readouterr().out
+    assert len(data.score.labels) == 4 - (2 - len(lost))
+    assert len(data.score.images) == len(data.score.labels)
+    assert [len(labels) for _, labels in data.test.chunks(4)] == [3, 3]
+
+
+def test_halves_of_a_stream_share_nothing(photographs):
+    data = load(config(photographs))
+    parts = [set(part.train.samples) for part in halves(data)]
+    assert not parts[0] & parts[1]
+    assert parts[0] | parts[1] == set(data.train.samples)
 
 
 def test_search_and_stand_alone_training_on_a_stream(script, photographs, tmp_path):
@@ -110,8 +158,7 @@ def test_search_and_stand_alone_training_on_a_stream(script, photographs, tmp_pa
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--stream"], "--stream is for --data folder"),
-        (["--data", "folder", "--data-root", "x", "--stream", "--skip-corrupt"], "cannot --skip-corrupt"),
+        (["--stream"], "--stream is for --data folder, not for digits"),
         (["--data", "folder", "--data-root", "x", "--workers", "-1"], "--workers must not be negative"),
     ],
 )
