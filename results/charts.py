@@ -47,28 +47,40 @@ def lines(name: str, curves: list[np.ndarray], x: str, y: str, height: int = 260
     drawn = _figure(name, height, x_axis_label=x, y_axis_label=y)
     drawn.xaxis.ticker.desired_num_ticks = 5
     for k, curve in enumerate(curves):
-        drawn.line(*np.asarray(curve).T.tolist(), line_width=2.5 if k == 0 else 1.8, color=COLOURS[k % len(COLOURS)])
+        draw = drawn.line if len(curve) > 1 else drawn.scatter  # one point is no line
+        draw(*np.asarray(curve).T.tolist(), line_width=2.5 if k == 0 else 1.8, color=COLOURS[k % len(COLOURS)])
     return drawn
 
 
-def shares(names: list[str], share: np.ndarray) -> figure:
-    """Options against decisions, (K, L): the larger the share, the fuller the square."""
-    rows, layers = share.shape
-    drawn = _figure("shares", 90 + 26 * rows, tools="save", y_range=names[::-1], x_axis_label="layer")
-    drawn.x_range = Range1d(0.5, layers + 0.5)
-    drawn.xaxis.ticker = FixedTicker(ticks=list(range(1, layers + 1, 1 if layers <= 12 else 2)))
-    k, layer = np.nonzero(~np.isnan(share))
-    values = share[k, layer]
+def shares(names: list[str], places: list[str], share: np.ndarray) -> figure:
+    """Options against places, (K, P): the larger the share, the fuller the square."""
+    rows, columns = share.shape
+    layers = places[0].isdigit()
+    height = (90 if layers else 190) + 26 * rows
+    drawn = _figure("shares", height, tools="save", y_range=names[::-1], x_axis_label="layer" if layers else "edge")
+    drawn.x_range = Range1d(0.5, columns + 0.5)
+    drawn.xaxis.ticker = FixedTicker(ticks=list(range(1, columns + 1, 2 if layers and columns > 12 else 1)))
+    drawn.xaxis.major_label_overrides = dict(enumerate(places, 1))
+    drawn.xaxis.major_label_orientation = "horizontal" if layers else "vertical"
+    k, place = np.nonzero(~np.isnan(share))
+    values = share[k, place]
     data = {
-        "layer": (layer + 1).tolist(),
+        "place": (place + 1).tolist(),
         "option": [names[i] for i in k],
         "alpha": (0.75 * values / values.max()).tolist(),
     }
     data["percent"] = [f"{100 * v:.0f}" if v >= 0.005 else "" for v in values]
     source = ColumnDataSource(data, name="shares")
     box = {"width": 0.94, "height": 0.92, "line_color": None, "fill_color": COLOURS[0]}
-    drawn.rect("layer", "option", fill_alpha="alpha", source=source, **box)
+    drawn.rect("place", "option", fill_alpha="alpha", source=source, **box)
     middle = {"text_align": "center", "text_baseline": "middle", "text_font_size": "10px"}
-    drawn.text("layer", "option", text="percent", source=source, name="percent", **middle)
+    drawn.text("place", "option", text="percent", source=source, name="percent", **middle)
     drawn.xgrid.visible = drawn.ygrid.visible = False
+    return drawn
+
+
+def scatter(name: str, points: np.ndarray, x: str, y: str) -> figure:
+    """Points (N, 2)."""
+    drawn = _figure(name, 300, x_axis_label=x, y_axis_label=y)
+    drawn.scatter(*points.T.tolist(), size=6, line_color=None, fill_color=COLOURS[0], fill_alpha=0.7)
     return drawn

@@ -1,6 +1,7 @@
 """What the report's figures draw, as plain arrays: shapes N architectures scored, L decisions, K options."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +10,9 @@ from evo.objectives import MEASURES, Limit, Objective, minimised, violation
 from evo.survival import nondominated
 from results import front
 from search_spaces import SearchSpace
+from search_spaces.cell import Cell
 from search_spaces.chain import Chain
+from search_spaces.decisions import Edge
 
 STEPS = 60  # points of a convergence curve
 MOST = 12  # proposers with a curve
@@ -52,19 +55,51 @@ def _hypervolumes(values: np.ndarray, mask: np.ndarray, ends: np.ndarray, best, 
     return np.array(found)
 
 
-def decisions(space: SearchSpace) -> list[tuple[int, list[str]]]:
-    """Per decision its stage and the names of its options."""
+class Decision(NamedTuple):
+    """Its name, its stage, and the names of its options."""
+
+    name: str
+    stage: int
+    options: list[str]
+
+
+def decisions(space: SearchSpace) -> list[Decision]:
+    """Every decision of the space in words."""
     if isinstance(space, Chain):
-        return [(stage, list(layer.options)) for stage, layers in enumerate(space.stages) for layer in layers]
-    return [(0, [str(option) for option in range(k)]) for k in space.choices]
+        layers = [(stage, layer) for stage, layers in enumerate(space.stages) for layer in layers]
+        return [Decision(f"layer {k:02}", stage, list(layer.options)) for k, (stage, layer) in enumerate(layers, 1)]
+    found = {}
+    for i, (edges, which, option) in enumerate(space.decisions.slots()):
+        same, place = len({edge.options for edge in edges}) == 1, f"slot {i + 1:02}"
+        names = list(edges[0].options) if same else [str(k) for k in range(len(edges[0].options))]
+        found[option] = Decision(f"{place}, on the edge", 0, names)
+        if which is not None:
+            found[which] = Decision(f"{place}, from", 0, [str(edge.source) for edge in edges])
+    return [found[k] for k in sorted(found)]
 
 
-def frequencies(space: SearchSpace, encodings: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The names of all options, and (K, L) how often each decision takes each; NaN where it has no such option."""
-    named = [options for _, options in decisions(space)]
+def frequencies(space: SearchSpace, encodings: np.ndarray) -> tuple[list[str], list[str], np.ndarray]:
+    """Names of all options (K), of all places for them (P: a chain's layers, a cell's edges), and (K, P): the share of
+    the architectures (N, L) that have the option there; NaN where there is no such option.
+    """
+    if isinstance(space, Chain):
+        named = [decision.options for decision in decisions(space)]
+        places, picked = [str(k + 1) for k in range(len(named))], (np.arange(len(named)), encodings)
+    else:
+        edges = space.decisions.edges
+        named, places = [list(edge.options) for edge in edges], [_edge(space, edge) for edge in edges]
+        picked = space.decisions.picked(space.canonical(encodings))
     names = list(dict.fromkeys(name for options in named for name in options))
     share = np.full((len(names), len(named)), np.nan)
-    for layer, options in enumerate(named):
+    for place, options in enumerate(named):
         for option, name in enumerate(options):
-            share[names.index(name), layer] = (encodings[:, layer] == option).mean()
-    return names, share
+            there = (picked[0] == place) & (picked[1] == option)
+            share[names.index(name), place] = there.any(1).mean()
+    if not isinstance(space, Chain) and space.decisions.sparse:  # their first option is no edge at all
+        names, share = names[1:], share[1:]
+    return names, places, share
+
+
+def _edge(space: Cell, edge: Edge) -> str:
+    kind = f"{edge.kind} " if len(space.decisions.kinds) > 1 else ""
+    return f"{kind}{edge.source} to {edge.to}"

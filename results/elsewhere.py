@@ -51,14 +51,12 @@ def optuna(run: Run, path: Path) -> Path:
 
 
 def _trials(package, run: Run) -> list:
-    named = [options for _, options in curves.decisions(run.space)] if run.space else []
-    choices = {
-        f"layer {k + 1:02}": package.distributions.CategoricalDistribution(names) for k, names in enumerate(named)
-    }
+    named = curves.decisions(run.space) if run.space else []
+    choices = {decision.name: package.distributions.CategoricalDistribution(decision.options) for decision in named}
     columns = [run.names.index(objective.name) for objective in run.objectives]
     return [
         package.trial.create_trial(
-            params={name: named[k][encoding[k]] for k, name in enumerate(choices)},
+            params={decision.name: decision.options[encoding[k]] for k, decision in enumerate(named)},
             distributions=choices,
             values=row[columns].tolist(),
             user_attrs={"proposer": proposer, "encoding": encoding.tolist()},

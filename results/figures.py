@@ -7,16 +7,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from evo.objectives import NOUNS
+from evo.proposals import drawing
 from results import curves
 from results.charts import COLOURS
 from results.reading import Run
+from search_spaces.cell import Cell
+from supernet.checkpoint import write
 
 SIZE = (4.5, 3.2)  # inches
 DPI = 200
 
 
 def draw(run: Run, folder: Path) -> list[str]:
-    """Writes every figure the run has something for; returns their names."""
+    """Writes every figure the run has something for, and the cells of its picks as SVG; returns their names."""
     found = {f"front-{cost}": _front(run, cost) for cost in run.names[1:] if len(run.scored.rows)}
     if convergence := curves.convergence(run.scored, run.objectives, run.limits, run.names):
         found["convergence"] = _lines(convergence, "evaluations", "hypervolume, share of the final")
@@ -27,11 +30,16 @@ def draw(run: Run, folder: Path) -> list[str]:
     points = run.points()
     if run.space and points:
         found["options"] = _shares(*curves.frequencies(run.space, np.array([p["encoding"] for p in points])))
+    if run.ranking.points is not None:
+        found["ranking"] = _scatter(run.ranking.points, "accuracy alone", "the supernet's word")
     folder.mkdir(exist_ok=True)
     for name, figure in found.items():
         for kind in ("png", "svg"):
             figure.savefig(folder / f"{name}.{kind}", dpi=DPI)
-    return list(found)
+    cells = run.picks() if isinstance(run.space, Cell) else {}
+    for name, point in cells.items():
+        write(folder / f"cells-{name}.svg", drawing.cells(run.space, point["encoding"]).encode())
+    return [*found, *(f"cells-{name}" for name in cells)]
 
 
 def _axes(x: str, y: str):
@@ -67,9 +75,18 @@ def _lines(found: dict[str, np.ndarray], x: str, y: str) -> Figure:
     return axes.figure
 
 
-def _shares(names: list[str], share: np.ndarray) -> Figure:
-    axes = _axes("layer", "")
+def _scatter(points: np.ndarray, x: str, y: str) -> Figure:
+    axes = _axes(x, y)
+    axes.scatter(*points.T, s=14, c=COLOURS[0])
+    return axes.figure
+
+
+def _shares(names: list[str], places: list[str], share: np.ndarray) -> Figure:
+    layers = places[0].isdigit()
+    axes = _axes("layer" if layers else "", "")
     image = axes.imshow(share, cmap="Blues", vmin=0, aspect="auto", extent=(0.5, share.shape[1] + 0.5, len(names), 0))
     axes.set_yticks(np.arange(len(names)) + 0.5, names)
+    if not layers:
+        axes.set_xticks(np.arange(len(places)) + 1, places, rotation=90, fontsize=5)
     axes.figure.colorbar(image, label="share of the front")
     return axes.figure

@@ -22,6 +22,7 @@ from evo.objectives import NOUNS
 from results import charts, curves, front
 from results.reading import Run
 from search_spaces import published
+from search_spaces.cell import Cell
 from search_spaces.chain import Chain
 from search_spaces.cost import COLUMNS
 
@@ -54,10 +55,13 @@ def render(run: Run, live: bool = False) -> str:
         front_size=len(points),
         numbers={code: k for k, code in enumerate(data["codes"])},
         code=code,
+        cells=isinstance(run.space, Cell),
         cards=_cards(run, picks),
         published=_published(run),
         curves=_legends(run),
         trained=[(name, _colour(k), card) for k, (name, card) in enumerate(_trained(run))],
+        relaxations=[(name, _colour(k), _image(r.picture)) for k, (name, r) in enumerate(run.relaxations.items())],
+        measured=list(next(iter(run.relaxations.values())).curves) if run.relaxations else [],
         tables=_tables(run),
         written=time.strftime("%Y-%m-%d %H:%M"),
     )
@@ -81,6 +85,11 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
+def _image(svg: str) -> str:
+    """An address that holds the picture itself."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
 def _json(content) -> Markup:
     """JSON that cannot end the script element it stands in."""
     return Markup(json.dumps(content).replace("<", "\\u003c"))
@@ -95,17 +104,31 @@ def _dict(value) -> dict:
 def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
     """What the page's script works on."""
     proposers = list(dict.fromkeys(run.scored.proposers))
-    named = curves.decisions(run.space) if run.space else []
     return {
         "measures": [_axis(run, k, name) for k, name in enumerate(run.names)],
         "codes": [code(encoding) for encoding in run.scored.encodings.tolist()],
         "columns": [np.round(column, 7).tolist() for column in run.scored.rows.T],
         "proposers": proposers,
         "by": [proposers.index(name) for name in run.scored.proposers],
-        "layers": [{"stage": stage, "options": options} for stage, options in named],
+        "layers": _layers(run.space) if isinstance(run.space, Chain) else [],
+        "cells": _slots(run.space) if isinstance(run.space, Cell) else None,
         "picks": [{"name": name, "code": code(point["encoding"])} for name, point in picks.items()],
         "colours": charts.COLOURS,
     }
+
+
+def _layers(space: Chain) -> list[dict]:
+    return [{"stage": decision.stage, "options": decision.options} for decision in curves.decisions(space)]
+
+
+def _slots(space: Cell) -> dict:
+    """What the script needs to find the edges in an encoding: see `search_spaces.decisions.Slot`."""
+    slots = [
+        {"kind": s.edges[0].kind, "to": s.edges[0].to, "which": s.which, "option": s.option}
+        | {"edges": [{"source": edge.source, "options": edge.options} for edge in s.edges]}
+        for s in space.decisions.slots()
+    ]
+    return {"inputs": space.inputs, "sparse": space.decisions.sparse, "slots": slots}
 
 
 def _axis(run: Run, k: int, name: str) -> dict:
@@ -126,7 +149,16 @@ def _figures(run: Run, points: list[front.Point]) -> list:
     if run.space and points:
         encodings = np.array([point["encoding"] for point in points])
         found.append(charts.shares(*curves.frequencies(run.space, encodings)))
-    return found
+    if run.ranking.points is not None:
+        found.append(charts.scatter("ranking", run.ranking.points, "accuracy alone", "the supernet's word"))
+    return found + _relaxations(run)
+
+
+def _relaxations(run: Run) -> list:
+    """One figure per measure of how relaxations fare, with a line for each of them."""
+    found = [relaxed.curves for relaxed in run.relaxations.values()]
+    drawn = {name: [np.array(curves[name]).reshape(-1, 2) for curves in found] for name in (found[0] if found else ())}
+    return [charts.lines(f"relaxed-{name}", lines, "epoch", name, height=220) for name, lines in drawn.items()]
 
 
 def _training(histories: list[list[dict]], name: str) -> list:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -21,8 +21,19 @@ from results import front, pick
 from search_spaces import SearchSpace
 from supernet import checkpoint, run_folder
 
+if TYPE_CHECKING:
+    from results.relaxed import Relaxed
+
 OPTIONS = 1000  # more than any decision has, where the space is unknown
 READABLE = ("settings.json", "front.json", "archive.sqlite")  # one of them makes a folder a run
+
+
+class Ranking(NamedTuple):
+    """Of ranking.json: `tau` holds the value, low and high end of every order; `points` (N, 2) truth and score."""
+
+    facts: dict[str, str | float]
+    tau: dict[str, list[float]]
+    points: np.ndarray | None
 
 
 class Run(NamedTuple):
@@ -38,7 +49,8 @@ class Run(NamedTuple):
     scored: Generation
     supernet: list[dict]  # the supernet's figures, epoch by epoch
     trained: dict[str, dict]  # cards of the stand-alone networks
-    ranking: dict
+    relaxations: dict[str, "Relaxed"]
+    ranking: Ranking
     problems: list[str]
 
     @property
@@ -66,7 +78,7 @@ def read(folder: Path) -> Run:
     def attempt(make: Callable, otherwise):
         try:
             return make()
-        except (ValueError, TypeError, KeyError, AttributeError, OSError, sqlite3.Error) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, OSError, sqlite3.Error) as error:
             problems.append(" ".join(str(error).split()) or repr(error))
             return otherwise
 
@@ -80,8 +92,10 @@ def read(folder: Path) -> Run:
     scored = attempt(lambda: _scored(folder, content, space, names, problems), _nothing(space, names))
     supernet = attempt(lambda: _history(folder / "supernet.safetensors", "supernet"), [])
     cards = {p.stem: attempt(lambda p=p: _card(p), {}) for p in sorted((folder / "trained").glob("*.json"))}
-    ranking = attempt(lambda: _json(folder / "ranking.json"), {})
-    return Run(folder, settings, content, space, objectives, limits, names, scored, supernet, cards, ranking, problems)
+    relaxations = attempt(lambda: _relaxations(folder, search, space), {})
+    ranking = attempt(lambda: _ranking(folder / "ranking.json"), Ranking({}, {}, None))
+    parts = (space, objectives, limits, names, scored, supernet, cards, relaxations, ranking)
+    return Run(folder, settings, content, *parts, problems)
 
 
 def _part(content: dict, name: str) -> dict:
@@ -174,5 +188,22 @@ def _card(path: Path) -> dict:
     return {**card, "history": _history(path.with_name(f"{path.stem}.last.safetensors"), "stand-alone")}
 
 
-def _json(path: Path) -> dict:
-    return checkpoint.load_json(path, set(), "delete it to leave it out") if path.exists() else {}
+def _relaxations(folder: Path, search: dict, space: SearchSpace | None) -> dict:
+    names = search.get("proposer") or []
+    if not names or space is None:
+        return {}
+    from results import relaxed  # most runs have none
+
+    return relaxed.read_all(folder, names, space)
+
+
+def _ranking(path: Path) -> Ranking:
+    content = checkpoint.load_json(path, set(), "delete it to leave it out") if path.exists() else {}
+    facts = {
+        name: value for name, value in content.items() if isinstance(value, int | float | str) and name != "format"
+    }
+    tau = {name: [float(number) for number in values] for name, values in content.get("tau", {}).items()}
+    points = np.array([content[name] for name in ("truth", "score") if name in content], dtype=float).T
+    if any(len(values) != 3 for values in tau.values()) or (points.size and points.shape[1:] != (2,)):
+        raise ValueError(f"{path} is damaged: python results/rank.py {path.parent} writes it again")
+    return Ranking(facts, tau, points if points.size else None)

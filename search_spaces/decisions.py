@@ -5,6 +5,7 @@ Shapes: N population, L decisions, E edges of all kinds of cells, S slots: (edge
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,16 @@ class Edge(NamedTuple):
     options: tuple[str, ...]
 
 
+class Slot(NamedTuple):
+    """Where an encoding says what is on an edge: which of `edges` by decision `which` (None: there is but one), and
+    which of its options by decision `option`.
+    """
+
+    edges: tuple[Edge, ...]
+    which: int | None
+    option: int
+
+
 class Decisions(ABC):
     """How an encoding says what is on the `edges`; `choices` are its options per decision."""
 
@@ -33,6 +44,10 @@ class Decisions(ABC):
     @abstractmethod
     def canonical(self, encodings: np.ndarray) -> np.ndarray:
         """(N, L) -> (N, L): equal networks get equal encodings."""
+
+    @abstractmethod
+    def slots(self) -> list[Slot]:
+        """All of them, in the order of the encoding."""
 
     @abstractmethod
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +76,9 @@ class EveryEdge(Decisions):
 
     def canonical(self, encodings: np.ndarray) -> np.ndarray:
         return encodings
+
+    def slots(self) -> list[Slot]:
+        return [Slot((edge,), None, i) for i, edge in enumerate(self.edges)]
 
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.broadcast_to(np.arange(len(self.edges)), encodings.shape), encodings
@@ -119,6 +137,13 @@ class Slots(Decisions):
             alive[:, self.inputs + node] = option[:, node].any(1)
         empty = ~alive[:, self.inputs :].any(1)
         source[empty, 0, 0], option[empty, 0, 0] = self.inputs - 1, lone
+
+    def slots(self) -> list[Slot]:
+        found = []
+        for i, (kind, node, _) in enumerate(product(*map(range, self.shape[:3]))):
+            first = self.first[kind, node]
+            found.append(Slot(self.edges[first : first + self.inputs + node], 2 * i, 2 * i + 1))
+        return found
 
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         slots = encodings.reshape(len(encodings), *self.shape)

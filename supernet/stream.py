@@ -101,7 +101,7 @@ class Stream:
         return torch.cat([images for images, _ in self.chunks(LOADED, range(len(self.samples))[wanted])])
 
     def chunks(self, size: int, wanted: range | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Centres (n, 3, H, W) uint8 and labels (n,), n <= size, of all files, or of those `wanted`, that can be read."""
+        """Centres (n, 3, H, W) uint8 and labels (n,), n <= size, of the readable files, all or `wanted`."""
         wanted = range(len(self.samples)) if wanted is None else wanted
         groups = [wanted[start : start + size] for start in range(0, len(wanted), size)]
         for batch in self._load(groups, centre, 0):

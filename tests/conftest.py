@@ -13,8 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+import search_spaces
 from evo import search
+from evo.archive import Archive, Generation
+from evo.proposals.methods import method
 from supernet import command
+from supernet.checkpoint import save, save_json
 from supernet.data import Data, DataConfig, load
 
 torch.set_num_threads(1)  # two threads on busy cores can be ten times slower
@@ -72,6 +76,26 @@ def finished_run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "finished"
     outcome = _run(search, ("--run", folder, *QUICK), setattr)
     assert outcome.code == 0, outcome.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cell_run(tmp_path_factory) -> Path:
+    """A run folder of DARTS's cells with made accuracies and a made relaxation; copy it before changing it."""
+    folder, rng = tmp_path_factory.mktemp("runs") / "cells", np.random.default_rng(0)
+    space = search_spaces.load("darts", image_size=8, in_channels=1, channels=4, cells=3)
+    encodings = np.unique(space.sample(rng, 30), axis=0)
+    rows = np.column_stack([rng.random(len(encodings)), space.cost(encodings)])
+    folder.mkdir()
+    who = rng.choice(["random", "darts"], len(encodings)).tolist()
+    Archive(folder / "archive.sqlite").record(0, Generation(encodings, rows, who), 0.5, 1.0)
+    settings = {"supernet": {}, "search": {"proposer": ["darts"]}}
+    save_json(folder / "settings.json", {"settings": settings, "space": space.spec, "data": {}, "versions": {}})
+    groups = method("darts").relaxation.groups(space)
+    weights = {name: np.full((len(g.to), len(g.options[0])), 0.125).tolist() for name, g in groups.items()}
+    row = {"encoding": encodings[0].tolist(), "skips": 2, "entropy": 2.0, "weights": weights, "loss": 2.0}
+    history = [{**row, "epoch": k + 1, "accuracy": 0.1 * k, "eigenvalue": None if k % 2 else 0.3} for k in range(4)]
+    save(folder / "proposer-darts.safetensors", {}, {"kind": "relaxation", "history": history})
     return folder
 
 

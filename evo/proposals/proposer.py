@@ -51,6 +51,11 @@ class RelaxationProposer(Proposer):
         """Nothing: its alphas learn from images."""
 
 
+def checkpoint_path(folder: Path, name: str) -> Path:
+    """Where a run keeps the relaxation called `name`, be it "partial+noisy x mixed"."""
+    return folder / f"proposer-{re.sub(r'[^a-z0-9_]+', '-', name)}.safetensors"
+
+
 @dataclass(frozen=True)
 class Proposals:
     """Relaxations that propose beside the evolution."""
@@ -82,7 +87,7 @@ class Proposals:
     def _prepare(self, name: str, space: SearchSpace, data: Data, seed: int, folder: Path) -> RelaxationProposer:
         chosen = method(name)
         chosen = replace(chosen, epochs=self.proposer_epochs or chosen.epochs)
-        path = folder / f"proposer-{re.sub(r'[^a-z0-9_]+', '-', name)}.safetensors"  # "partial+noisy x mixed" too
+        path = checkpoint_path(folder, name)
         relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop)
         write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
         return RelaxationProposer(relaxed, history)

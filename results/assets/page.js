@@ -17,11 +17,32 @@ let shown = null;
 
 const decode = (code) => (code.includes(",") ? code.split(",") : [...code]).map(Number);
 const names = (code) => decode(code).map((option, layer) => data.layers[layer]?.options[option] ?? `${option}`);
+const kinds = data.cells ? [...new Set(data.cells.slots.map((slot) => slot.kind))] : [];
 
-function element(tag, attributes, text) {
+// The edges that an encoding of cells has: {kind, to, source, name}.
+function edges(code) {
+  const chosen = decode(code);
+  return data.cells.slots.flatMap(({ kind, to, which, option, edges }) => {
+    const edge = edges[which === null ? 0 : chosen[which]];
+    return data.cells.sparse && !chosen[option] ? [] : [{ kind, to, source: edge.source, name: edge.options[chosen[option]] }];
+  });
+}
+
+// An architecture in words, as --encoding takes it.
+function describe(code) {
+  if (!data.cells) return names(code).join(" ");
+  const found = edges(code), nodes = [...new Set(data.cells.slots.map((slot) => slot.to))];
+  const into = (kind, to) => found.filter((e) => e.kind === kind && e.to === to).map((e) => `${e.name}~${e.source}`);
+  const cell = (kind) => nodes.map((to) => `|${into(kind, to).join("|")}|`).join("+");
+  return kinds.length > 1 ? kinds.map((kind) => `${kind} ${cell(kind)}`).join(" ") : cell(kinds[0]);
+}
+
+function element(tag, attributes, text, hovered = tag !== "text") {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.append(Object.assign(document.createElementNS(made.namespaceURI, "title"), { textContent: text }));
+  if (text === undefined) return made;
+  if (hovered) made.append(Object.assign(document.createElementNS(made.namespaceURI, "title"), { textContent: text }));
+  else made.textContent = text;
   return made;
 }
 
@@ -30,8 +51,35 @@ const blocks = [...new Set(data.layers.flatMap((layer) => layer.options))].map(b
 const kernels = [...new Set(blocks.map(([kernel]) => kernel))].sort((a, b) => a - b);
 const widest = Math.max(1, ...blocks.map(([, expansion]) => expansion));
 
+const operations = [...new Set((data.cells?.slots ?? []).flatMap((slot) => slot.edges.flatMap((edge) => edge.options)))].filter((name) => name !== "none");
+const shade = (name) => data.colours[operations.indexOf(name) % data.colours.length] ?? colour("--other");
+
+// Every cell as a row of states, the inputs first; an arc per edge, its colour the operation.
+function drawCells(code) {
+  const found = edges(code), parts = [], [wide, tall] = [46, 104];
+  kinds.forEach((kind, row) => {
+    const own = found.filter((e) => e.kind === kind), y = tall * row + 62, x = (state) => 14 + wide * state, seen = {};
+    if (kinds.length > 1) parts.push(element("text", { x: 2, y: tall * row + 10 }, kind));
+    for (const { to, source, name } of own) {
+      const again = (seen[`${to} ${source}`] = (seen[`${to} ${source}`] ?? -1) + 1), side = (to - source + again) % 2 ? -1 : 1;
+      const middle = (x(to) + x(source)) / 2, bend = y + side * (16 + 13 * (to - source));
+      parts.push(element("path", { d: `M${x(source)},${y} Q${middle},${bend} ${x(to)},${y}`, stroke: shade(name) }, `${source} to ${to}: ${name}`));
+    }
+    const states = [...new Set([...Array(data.cells.inputs).keys(), ...own.map((e) => e.to)])];
+    for (const state of states) {
+      parts.push(element("circle", { cx: x(state), cy: y, r: 9, class: state < data.cells.inputs ? "input" : "node" }));
+      parts.push(element("text", { x: x(state), y: y + 4, class: "state" }, `${state}`));
+    }
+  });
+  const last = Math.max(...data.cells.slots.map((slot) => slot.to));
+  const picture = element("svg", { viewBox: `0 0 ${28 + wide * last} ${tall * kinds.length}`, class: "cells", role: "img", "aria-label": describe(code) });
+  picture.append(...parts);
+  return picture;
+}
+
 // One bar per layer: its shade is the kernel, its height the expansion; a line where nothing happens.
 function draw(code) {
+  if (data.cells) return drawCells(code);
   const height = 40, bars = [];
   let x = 0;
   names(code).forEach((name, layer) => {
@@ -43,20 +91,21 @@ function draw(code) {
     bars.push(element("rect", { x, y: height - tall, width: 10, height: tall, rx: 1.5, class: `k${shade}` }, `layer ${layer + 1}: ${name}`));
     x += 12;
   });
-  const picture = element("svg", { viewBox: `0 0 ${Math.max(x, 120)} ${height}`, preserveAspectRatio: "xMinYMax", role: "img", "aria-label": names(code).join(" ") });
+  const picture = element("svg", { viewBox: `0 0 ${Math.max(x, 120)} ${height}`, preserveAspectRatio: "xMinYMax", role: "img", "aria-label": describe(code) });
   picture.append(...bars);
   return picture;
 }
 
 function legend(place) {
-  if (!kernels.length) return;
-  kernels.forEach((kernel, k) => {
-    const entry = document.createElement("span"), square = document.createElement("i");
-    square.className = `k${k % 3}`;
-    entry.append(square, `kernel ${kernel}`);
-    place.append(entry);
-  });
-  place.append("height: expansion");
+  const entry = (square, text) => {
+    const made = document.createElement("span");
+    made.append(square, text);
+    place.append(made);
+    return square;
+  };
+  for (const name of operations) entry(document.createElement("i"), name).style.background = shade(name);
+  kernels.forEach((kernel, k) => { entry(document.createElement("i"), `kernel ${kernel}`).className = `k${k % 3}`; });
+  if (kernels.length) place.append("height: expansion");
 }
 
 // --- the front -----------------------------------------------------------------------------------
@@ -150,7 +199,7 @@ function show(i) {
     row.append(term, what);
     return row;
   }));
-  at("d-code").textContent = `${data.codes[i]}\n${data.layers.length ? names(data.codes[i]).join(" ") : ""}`;
+  at("d-code").textContent = `${data.codes[i]}\n${data.layers.length || data.cells ? describe(data.codes[i]) : ""}`;
   ring();
 }
 

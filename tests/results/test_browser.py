@@ -117,6 +117,20 @@ def test_touching_a_point_tells_about_it(opened):
     wait(lambda: code in text(browser, "d-code"))
 
 
+def test_cells_are_drawn_edge_by_edge_and_told_as_the_flag_encoding_takes_them(browser, cell_run, tmp_path):
+    folder = shutil.copytree(cell_run, tmp_path / "cells")
+    run = report.write_page(folder)
+    browser.get((folder / "report.html").as_uri())
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    for encoding in run.scored.encodings.tolist():
+        code = run.space.code(encoding)
+        assert browser.execute_script("return describe(arguments[0])", code) == run.space.describe(encoding)
+        edges = sum(len(graph.edges) for graph in run.space.graphs(encoding).values())
+        assert browser.execute_script("return draw(arguments[0]).querySelectorAll('path').length", code) == edges
+    assert "sep_conv_3x3" in text(browser, "kernels")
+    assert not [line for line in browser.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+
+
 def test_a_limit_moves_the_front_by_keyboard(opened):
     browser = opened()
     before = text(browser, "count")

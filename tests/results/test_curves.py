@@ -34,13 +34,29 @@ def test_convergence_counts_only_what_meets_the_limits(scored):
 
 
 @pytest.mark.parametrize("name", search_spaces.SPACES)
-def test_frequencies_of_every_layer_add_up_to_one(name, rng):
+def test_frequencies_count_what_the_architectures_have_at_every_place(name, rng):
     space = search_spaces.load(name)
     encodings = space.sample(rng, 40)
-    names, share = curves.frequencies(space, encodings)
-    assert share.shape == (len(names), len(space.choices))
-    assert np.nansum(share, axis=0) == pytest.approx(1)
-    assert (~np.isnan(share)).sum(0).tolist() == list(space.choices)
+    names, places, share = curves.frequencies(space, encodings)
+    assert share.shape == (len(names), len(places))
     if isinstance(space, Chain):
-        words = space.describe(encodings[0]).replace("|", "").split()
-        assert [curves.decisions(space)[k][1][option] for k, option in enumerate(encodings[0])] == words
+        assert np.nansum(share, axis=0) == pytest.approx(1)
+        assert (~np.isnan(share)).sum(0).tolist() == list(space.choices)
+        return
+    edges = {edge for kind, graph in space.graphs(encodings[0]).items() for edge in ((kind, *e) for e in graph.edges)}
+    names, places, share = curves.frequencies(space, encodings[:1])
+    several = len(space.decisions.kinds) > 1
+    wanted = {(op, f"{kind} {source} to {to}" if several else f"{source} to {to}") for kind, op, to, source in edges}
+    assert {(names[k], places[e]) for k, e in np.argwhere(share == 1)} == wanted
+
+
+@pytest.mark.parametrize("name", search_spaces.SPACES)
+def test_every_decision_of_every_space_has_a_name_and_names_for_its_options(name, rng):
+    space = search_spaces.load(name)
+    found = curves.decisions(space)
+    assert [len(decision.options) for decision in found] == list(space.choices)
+    assert len({decision.name for decision in found}) == len(found)
+    encoding = space.sample(rng, 1)[0]
+    if isinstance(space, Chain):
+        words = space.describe(encoding).replace("|", "").split()
+        assert [found[k].options[option] for k, option in enumerate(encoding)] == words

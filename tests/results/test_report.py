@@ -4,6 +4,7 @@ import hashlib
 import html
 import json
 import re
+import shutil
 import sqlite3
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 
 import search_spaces
 from evo.archive import Archive, Generation
-from results import front, live, page, reading, report, train
+from results import front, live, page, reading, relaxed, report, train
 from supernet import checkpoint
 
 EVIL = "<script>alert(1)</script></script><img src=x onerror=alert(2)>"
@@ -90,6 +91,58 @@ def test_published_networks_stand_beside_the_picks_of_their_space(large):
         if found.space == "fairnas":
             assert f"<h3>{name}</h3>" in text
             assert f"{found.cost[0]:,}" in text
+
+
+def test_cells_are_shown_by_the_names_of_their_operations(cell_run):
+    run = reading.read(cell_run)
+    assert not run.problems
+    shares = json.dumps(data_of(page.render(run), "figures")["shares"])
+    assert "sep_conv_3x3" in shares
+    assert "normal 0 to 2" in shares
+    assert "none" not in shares  # no edge is no operation
+
+
+def test_relaxations_show_how_they_fared_and_what_their_weights_became(cell_run, tmp_path):
+    text = page.render(reading.read(cell_run))
+    figures = data_of(text, "figures")
+    for name in relaxed.CURVES:
+        assert f"relaxed-{name}" in figures
+    picture = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]*)", text)[1]).decode()
+    assert picture.startswith("<svg")
+    assert "reduce cell after epoch 4" in picture
+    (curves, _), *_ = reading.read(cell_run).relaxations.values()
+    assert curves["eigenvalue"] == [[1, 0.3], [3, 0.3]]  # it is not taken in every epoch
+
+
+@pytest.mark.parametrize("history", [[{}], [{"epoch": "x"}], 3, [{"epoch": 1, "weights": {"normal": [[1]]}}]])
+def test_a_damaged_relaxation_is_named_and_the_rest_shown(cell_run, tmp_path, history):
+    run = shutil.copytree(cell_run, tmp_path / "run")
+    row = {"loss": 1, "accuracy": 1, "skips": 1, "entropy": 1, "eigenvalue": 1, "encoding": [0]}
+    history = [{**row, **part} for part in history] if isinstance(history, list) and history[0] else history
+    checkpoint.save(run / "proposer-darts.safetensors", {}, {"kind": "relaxation", "history": history})
+    found = reading.read(run)
+    assert found.problems
+    assert not found.relaxations
+    assert len(found.scored.rows) == 30
+
+
+def test_the_figures_of_cells_hold_the_cells_of_the_picks(script, cell_run, tmp_path):
+    run = shutil.copytree(cell_run, tmp_path / "run")
+    assert script(report, run, "--figures").code == 0
+    assert "sep_conv" in (run / "figures" / "cells-A.svg").read_text()
+
+
+def test_a_ranking_check_is_shown_with_its_taus_and_its_networks(run_copy):
+    content = {"sentence": "Search with it.", "networks": 3, "s_tau": None, "tau": {"madds": [0.5, 0.4, 0.6]}}
+    content |= {"truth": [0.1, 0.2, 0.3], "score": [0.3, 0.2, 0.1]}
+    checkpoint.save_json(run_copy / "ranking.json", content)
+    text = page.render(reading.read(run_copy))
+    assert "Search with it." in text
+    assert "0.500 (0.40 to 0.60)" in text
+    assert "ranking" in data_of(text, "figures")
+    for wrong in ({"tau": {"madds": [1]}}, {"tau": 3}, {"truth": [1, 2]}, {"truth": "x"}):
+        checkpoint.save_json(run_copy / "ranking.json", {**content, **wrong})
+        assert len(reading.read(run_copy).problems) == 1
 
 
 def test_strings_of_a_strangers_folder_stay_text(run_copy):

@@ -237,3 +237,14 @@ def test_s1_has_two_options_an_edge_and_s4_noise_everywhere():
 
 def test_deeper_insights_space_has_64_networks():
     assert search_spaces.load("three_edge").size == 64
+
+
+@pytest.mark.parametrize("name", ["darts", "darts_s1", "nas_bench_201", "three_edge"])
+def test_slots_say_where_an_encoding_holds_its_edges(name, rng):
+    space = search_spaces.load(name)
+    decisions, encodings = space.decisions, space.sample(rng, 20)
+    edges, options = decisions.picked(encodings)
+    for s, slot in enumerate(decisions.slots()):
+        which = 0 * encodings[:, 0] if slot.which is None else encodings[:, slot.which]
+        assert [slot.edges[k] for k in which] == [decisions.edges[e] for e in edges[:, s]]
+        assert (encodings[:, slot.option] == options[:, s]).all()
