@@ -25,6 +25,7 @@ from supernet.command import Run, Text, Whole
 from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
 from supernet.kernels import quicken
+from supernet.train import read_options
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Config:
     """What to call the result. Default: the pick, with what sets it apart (own for an --encoding)."""
     seed: tuple[int, ...] = (0,)
     """Of the initial weights and the order of the images, one or more."""
+    space_options: tuple[str, ...] = ()
+    """Another size of the space than the search's, for example channels=36 cells=20, as DARTS trains its cells."""
     inherit: bool = False
     """Begin with the supernet's weights instead of fresh ones."""
     recipe: Text = None
@@ -93,6 +96,7 @@ class Config:
             raise ValueError("--name is for one network; leave it out, or train one --pick")
         if self.transfer is not None and (self.encoding is not None or self.inherit):
             raise ValueError("--transfer has its own architecture and weights: leave out --encoding and --inherit")
+        read_options(self.space_options)
         if self.parts < 1:
             raise ValueError(f"--parts must be at least 1, got {self.parts}")
 
@@ -122,6 +126,7 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
                 raise ValueError(f"{folder} has no pick {pick!r}; it has {', '.join(content['picks']) or 'none'}")
             points[config.name or pick] = content["picks"][pick]
     marks = [mark for mark, on in (("inherited", config.inherit), (config.images.data, config.images.data)) if on]
+    marks += [option.replace("=", "") for option in config.space_options]
     start = "supernet" if config.inherit else "scratch"
     return [
         Job(
@@ -129,7 +134,7 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
             point["encoding"],
             start,
             inherited(folder, space, point["encoding"]) if config.inherit else None,
-            None if config.images.data else point["accuracy"],
+            None if config.images.data or config.space_options else point["accuracy"],
         )
         for name, point in points.items()
     ]
@@ -170,7 +175,7 @@ def main(config: Config) -> None:
     if list(data.classes) != saved["data"]["classes"]:
         print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
     fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
-    space = search_spaces.load(**{**saved["space"], **fits})
+    space = search_spaces.load(**{**saved["space"], **fits, **read_options(config.space_options)})
     cards = [train(config, folder, job, seed, space, data.to(target), recipe) for job in asked for seed in config.seed]
     if len(cards) > 1:
         summary(cards)

@@ -38,7 +38,8 @@ class Progress:
     def advance(self, n: int = 1, **figures: float) -> None:
         """n more are done; figures are shown as they now stand."""
         self.done += n
-        self.part(0.0, **figures)
+        self.figures = figures | {name: value for name, value in self.figures.items() if name not in figures}
+        self.part(0.0)
 
     def part(self, share: float, **figures: float) -> None:
         """So much of the next one, 0..1, is done; figures that are not given stay."""

@@ -4,6 +4,7 @@ python supernet/train.py
 python supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -81,16 +82,21 @@ class Config:
         return self.training.over(RECIPES.get(self.images.data, RECIPES["fairnas"]))
 
 
-def load_space(config: Config, data: Data) -> SearchSpace:
-    """The config's space for these images."""
+def read_options(texts: Sequence[str]) -> dict[str, int]:
+    """What --space-options says; ValueError if it is not NAME=NUMBER."""
     options = {}
-    for text in config.space_options:
+    for text in texts:
         name, _, value = text.partition("=")
         if not value.strip().isdigit():
             raise ValueError(f"--space-options takes NAME=NUMBER, got {text!r}")
         options[name.strip()] = int(value)
+    return options
+
+
+def load_space(config: Config, data: Data) -> SearchSpace:
+    """The config's space for these images."""
     given = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
-    return search_spaces.load(config.space, **{**given, **options})
+    return search_spaces.load(config.space, **{**given, **read_options(config.space_options)})
 
 
 def load_inputs(config: Config) -> tuple[SearchSpace, Data]:

@@ -7,6 +7,7 @@ import torch
 
 import results
 import search_spaces
+from evo import search
 from results import train
 from supernet import checkpoint
 from supernet.fit import accuracy
@@ -93,6 +94,21 @@ def test_trained_weights_go_on_to_images_of_other_classes(script, trained, image
     assert results.load(run, "A-folder")(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
 
 
+def test_a_pick_of_cells_is_trained_as_darts_trains_it_and_in_another_size(script, tmp_path):
+    few = ("--train-images", "64", "--epochs", "1", "--batch-size", "32", "--threads", "1")
+    space = ("--space", "darts_s2", "--space-options", "channels=2", "cells=3")
+    outcome = script(search, "--run", tmp_path, *space, *few, "--evaluations", "4", "--population", "4")
+    assert outcome.code == 0, outcome.err
+    train_it = (train, tmp_path, "--recipe", "darts_cifar", *few)
+    assert script(*train_it).code == 0
+    outcome = script(*train_it, "--space-options", "channels=4", "cells=4")
+    assert outcome.code == 0, outcome.err
+    assert "the supernet said" not in outcome.out
+    small, large = (results.load(tmp_path, name) for name in ("A", "A-channels4-cells4"))
+    assert (len(small.cells), len(large.cells)) == (3, 4)
+    assert large(torch.zeros(2, 1, 8, 8)).shape == (2, 10)  # without the auxiliary classifier
+
+
 def test_a_damaged_checkpoint_is_named(trained):
     run, _ = trained
     path = run / "trained" / "A.safetensors"
@@ -128,6 +144,8 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--transfer", "A"], "has no trained 'A'"),
         (["--transfer", "A", "--inherit"], "leave out --encoding and --inherit"),
         (["--data", "folder"], "needs --data-root"),
+        (["--space-options", "x"], "--space-options takes NAME=NUMBER"),
+        (["--space-options", "cells=3"], "cells"),
     ],
 )
 def test_wrong_flags(script, run_copy, flags, message):
