@@ -1,58 +1,131 @@
-"""How far supernets rank as NAS-Bench-Macro's truth does: strict fairness against uniform sampling at matched passes,
-BatchNorm recalibrated or not, over seeds, against multiply-adds.
+"""How far supernets rank as published truths do: who trains next at matched passes, how densely weights are shared, how
+the accuracies are read, and changes beyond FairNAS; over seeds, against multiply-adds and params.
 
-    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json                  on a GPU
-    python benchmarks/ranking.py --data-root DIR --table nas-bench-macro_cifar10.json --scale reduced  on a CPU
-Everything lies in runs/; called again it goes on where it was. Then it writes the record and docs/'s plots.
+    python benchmarks/ranking.py --data-root DIR --tables DIR                  on a GPU
+    python benchmarks/ranking.py --data-root DIR --tables DIR --scale reduced  on a CPU
+Everything lies in runs/; called again it goes on where it was. A space's record and plot are written when it is done.
 """
 
 from argparse import Namespace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import record
 from matplotlib import pyplot
 
 from results import rank, ranking
+from results.judged import Judged, Reading
+from results.verdict import Meaningless
 from supernet import checkpoint, command, train
 
-SCALES = {  # flags of supernet/train.py, networks
-    "full": ("--image-size 32 --epochs 120 --snapshots 30", 6561),
-    "reduced": (
-        "--image-size 16 --train-images 5000 --score-images 1000 --epochs 4 --snapshots 1 "
-        "--batch-size 32 --lr 0.05 --weight-decay 1e-4 --label-smoothing 0 --threads 1",
-        60,
+SCHEDULES = {
+    "strict": "",
+    "expectation": "--fairness expectation",
+    "uniform": "--fairness uniform",
+}
+CHANGES = {  # beyond FairNAS's algorithm, or back to it
+    "summed": "--shared-gradient sum",
+    "taught": "--teach 0.5",
+    "capacity": "--capacity 1",
+    "pruned": "--prune 0.5",
+}
+DENSITIES = {
+    "turns": "--fairness turns",
+    "turns, fixed order": "--fairness turns --order fixed",
+    "8 random groups": "--groups 8 --grouping random",
+    "8 similar groups": "--groups 8",
+    **{f"8 similar groups, {k} of 4 cells shared": f"--groups 8 --shared-prefix {k}" for k in range(1, 5)},
+}
+PLAIN = "recalibrated"
+READINGS = {
+    PLAIN: Reading(last_weights=True),
+    "running": Reading(last_weights=True, recalibrate=0),
+    "batch": Reading(last_weights=True, batch_statistics=True),
+    "moving average": Reading(),
+    "mean of the last 3": Reading(last_weights=True, average=3),
+    "smoothed": Reading(last_weights=True, smooth=True),
+    "fine-tuned": Reading(last_weights=True, finetune=10),
+}
+
+
+class Bench(NamedTuple):
+    """A space: its table, its variants' flags, and by scale the flags of all and the number of networks."""
+
+    table: str
+    variants: dict[str, str]
+    scales: dict[str, tuple[str, int]]
+
+
+KEPT = "--ema 0.99 --label-smoothing 0"
+CPU = f"{KEPT} --image-size 8 --snapshots 1 --lr 0.05 --weight-decay 1e-4 --threads 1"
+DRY = f"{CPU} --train-images 640 --score-images 1000 --epochs 3 --batch-size 16"
+BENCHES = {
+    "nas_bench_macro": Bench(
+        "nas-bench-macro_cifar10.json",
+        SCHEDULES | CHANGES,
+        {
+            "full": (f"{KEPT} --image-size 32 --epochs 120 --snapshots 30", 6561),
+            "reduced": (f"{CPU} --train-images 2500 --score-images 1000 --epochs 4 --batch-size 32", 120),
+            "dry": (DRY, 12),
+        },
+    ),
+    "nas_bench_201": Bench(
+        "nasbench201_cifar10.csv",
+        SCHEDULES | CHANGES,
+        {
+            "full": (f"{KEPT} --image-size 32 --epochs 60 --snapshots 15", 15625),
+            "dry": (f"{DRY} --space-options channels=4 cells=1", 12),
+        },
+    ),
+    "three_edge": Bench(
+        "deeper_insights_64_truth.csv",
+        SCHEDULES | DENSITIES | CHANGES,
+        {
+            "full": (f"{KEPT} --image-size 32 --epochs 50 --snapshots 10 --lr 0.025", 64),
+            "reduced": (
+                f"{CPU} --train-images 2048 --score-images 1000 --epochs 5 --batch-size 64 --space-options channels=8",
+                64,
+            ),
+            "dry": (f"{DRY} --space-options channels=4", 64),
+        },
     ),
 }
-SCHEDULES = ("strict", "uniform")
-READINGS = {"recalibrated": 500, "running": 0}  # what BatchNorm does: training images that measure its statistics
-ALONG = "recalibrated"  # the reading that is followed along the training
-RESULT = "ranking-{}.json"
 
 
-def measure(folder: Path, schedule: str, seed: int, arguments: Namespace, along: bool) -> None:
-    """Trains one supernet and ranks with it in both readings, as far as that is not there yet."""
-    flags, networks = SCALES[arguments.scale]
-    where = ["--run", str(folder), "--space", "nas_bench_macro", "--data", "folder", "--data-root", arguments.data_root]
-    which = ["--fairness", schedule, "--seed", str(seed)]
-    train.main(command.parse(train.Config, [*where, *which, *flags.split()], ""))
-    config = rank.Config(run=str(folder), table=arguments.table, networks=networks)
-    net = cache(lambda: rank.Trained(config))
-    for name, recalibrate in READINGS.items():
-        path, follow = folder / RESULT.format(name), along and name == ALONG
-        if not path.exists() or (follow and len(read(folder, name)["gt_tau"]) == 1):
-            net().recalibrate = recalibrate
-            checkpoint.save_json(path, rank.compare(config, net(), follow))
-            print(folder.name, name, flush=True)
+def measure(space: str, variant: str, seed: int, arguments: Namespace) -> dict[str, dict]:
+    """One supernet, trained and read as far as that is not there yet: what rank.py finds, by reading."""
+    bench = BENCHES[space]
+    flags, networks = bench.scales[arguments.scale]
+    folder = record.ROOT / "runs" / f"ranking-{arguments.scale}" / space / f"{variant.replace(' ', '_')}-{seed}"
+    where = ["--run", str(folder), "--space", space, "--data", "folder", "--data-root", arguments.data_root]
+    which = [*flags.split(), *bench.variants[variant].split(), "--seed", str(seed)]
+    train.main(command.parse(train.Config, [*where, *which], ""))
+    found = {}
+    for name, reading in READINGS.items():
+        if name == PLAIN or variant == "strict":
+            found[name] = ranked(folder, name, reading, str(Path(arguments.tables) / bench.table), networks)
+    return found
 
 
-def read(folder: Path, reading: str) -> dict:
-    return checkpoint.load_json(folder / RESULT.format(reading), {"score", "truth"}, "delete it and call again")
+def ranked(folder: Path, name: str, reading: Reading, table: str, networks: int) -> dict:
+    """What one reading of a run finds, or why it means nothing."""
+    path = folder / f"ranking-{name.replace(' ', '_')}.json"
+    if not path.exists():
+        config = rank.Config(run=str(folder), table=table, networks=networks, reading=reading)
+        net = Judged(config.run, reading, config.compute)
+        try:
+            content = rank.compare(config, net, along=name == PLAIN)
+        except Meaningless as error:
+            content = {"refused": str(error)}
+        checkpoint.save_json(path, content)
+        print(folder.name, name, content.get("refused", ""), flush=True)
+    return checkpoint.load_json(path, set(), "delete it and call again")
 
 
 def summary(found: list[dict]) -> dict:
-    """Of the seeds of one schedule in one reading."""
+    """Of the seeds of one variant in one reading."""
     taus = [each["tau"]["supernet"][0] for each in found]
     scores = np.array([each["score"] for each in found])
     return {
@@ -77,73 +150,85 @@ def _inside(found: dict, share: str) -> float | None:
     return tau and tau["supernet"][0]
 
 
-def lead(first: list[dict], second: list[dict]) -> ranking.Estimate:
-    """How far the mean tau of the first's seeds is ahead of the second's, over resampled networks."""
-    truth = np.array(first[0]["truth"])
+def lead(first: list[dict], second: list[dict]) -> dict:
+    """How far the mean tau of the first's seeds is ahead of the second's, over resampled networks; and seed by seed."""
+    truth, n = np.array(first[0]["truth"]), min(len(first), len(second))
     times = ranking.resample(len(truth), np.random.default_rng(0))
-    sides = [[np.array(each["score"]) for each in side] for side in (first, second)]
-    value = [np.mean([ranking.kendall(scores, truth) for scores in side]) for side in sides]
+    sides = [[np.array(each["score"]) for each in side[:n]] for side in (first, second)]
+    value = [np.array([ranking.kendall(scores, truth) for scores in side]) for side in sides]
     drawn = [np.mean([ranking.kendall_resampled(scores, truth, times) for scores in side], axis=0) for side in sides]
-    return ranking.estimate(value[0] - value[1], drawn[0] - drawn[1])
+    ahead = ranking.estimate((value[0] - value[1]).mean(), drawn[0] - drawn[1])
+    return {"mean": ahead, "seeds": (value[0] - value[1]).tolist()}
 
 
-def plot(found: dict, scale: str) -> None:
+def plot(space: str, found: dict, scale: str) -> None:
     """Supernet accuracy against truth, coloured by multiply-adds; tau along the training."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    for axis, schedule in zip(axes, SCHEDULES, strict=False):
-        one = found[schedule, ALONG][0]
+    shown = [name for name in SCHEDULES if (name, PLAIN) in found]
+    figure, axes = pyplot.subplots(1, 1 + len(shown), figsize=(3.7 * (1 + len(shown)), 3.4), layout="constrained")
+    for axis, variant in zip(axes, shown, strict=False):
+        one = found[variant, PLAIN][0]
         madds = np.array(one["cost"])[:, 0] / 1e6
         dots = axis.scatter(100 * np.array(one["score"]), 100 * np.array(one["truth"]), c=madds, s=12)
-        axis.set(xlabel="supernet's accuracy, %", ylabel="true accuracy, %", title=f"{schedule}, {ALONG}, seed 0")
+        axis.set(xlabel="supernet's accuracy, %", ylabel="true accuracy, %", title=f"{variant}, seed 0")
         figure.colorbar(dots, ax=axis, label="multiply-adds, M")
-    for schedule in SCHEDULES:
-        runs = found[schedule, ALONG]
-        taus = np.mean([list(each["gt_tau"].values()) for each in runs], axis=0)
-        axes[2].plot(np.linspace(0, 1, len(taus) + 1)[1:], taus, "o-", label=schedule)
-    axes[2].axhline(runs[0]["tau"]["madds"][0], color="grey", label="multiply-adds")
-    axes[2].set(xlabel="share of the training", ylabel="Kendall's tau", title=ALONG)
-    axes[2].legend(fontsize=7)
-    figure.savefig(record.ROOT / "docs" / f"ranking-{scale}.png", dpi=90)
+        taus = np.array([list(each["gt_tau"].values()) for each in found[variant, PLAIN]])
+        share = np.linspace(0, 1, taus.shape[1] + 1)[1:]
+        axes[-1].errorbar(share, taus.mean(0), taus.std(0), marker="o", capsize=2, label=variant)
+    axes[-1].axhline(one["tau"]["madds"][0], color="grey", label="multiply-adds")
+    axes[-1].set(xlabel="share of the training", ylabel="Kendall's tau, mean and spread of seeds")
+    axes[-1].legend(fontsize=7)
+    figure.savefig(record.ROOT / "docs" / f"ranking-{space}-{scale}.png", dpi=80)
 
 
-def write(found: dict, arguments: Namespace) -> None:
-    """The plot and the record."""
-    plot(found, arguments.scale)
-    one = found["strict", ALONG][0]
-    supernets = {}
-    for (schedule, reading), runs in found.items():
-        supernets.setdefault(schedule, {})[reading] = summary(runs)
+def write(space: str, everything: dict, arguments: Namespace) -> None:
+    """The plot and the record, of all that could be ranked."""
+    found = {key: runs for key, runs in everything.items() if not any("refused" in run for run in runs)}
+    if ("strict", PLAIN) not in found:
+        raise ValueError(f"{space}: {everything['strict', PLAIN][0]['refused']}")
+    plot(space, found, arguments.scale)
+    one, supernets = found["strict", PLAIN][0], {}
+    for (variant, reading), runs in found.items():
+        supernets.setdefault(variant, {})[reading] = summary(runs)
+    refused = [variant for variant, reading in everything.keys() - found.keys() if reading == PLAIN]
+    flags, _ = BENCHES[space].scales[arguments.scale]
     figures = {
         "scale": arguments.scale,
-        "seeds": arguments.seeds,
+        "space": space,
         "networks": one["networks"],
-        "flags": SCALES[arguments.scale][0],
+        "flags": flags,
+        "variants": BENCHES[space].variants,
         "baselines": {name: one["tau"][name] for name in ("madds", "params")},
         "supernets": supernets,
-        "strict_ahead_of_uniform": {r: lead(found["strict", r], found["uniform", r]) for r in READINGS},
-        "recalibrated_ahead_of_running": {s: lead(found[s, "recalibrated"], found[s, "running"]) for s in SCHEDULES},
+        "not_learned": sorted(refused),
+        "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN]) for v in supernets if v != "strict"},
+        "ahead_of_plain": {
+            reading: lead(found["strict", reading], found["strict", PLAIN])
+            for reading in supernets["strict"]
+            if reading != PLAIN
+        },
     }
-    print(record.save(f"ranking-{arguments.scale}", figures))
+    print(record.save(f"ranking-{space}-{arguments.scale}", figures))
 
 
 def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("--data-root", required=True, help="CIFAR-10 as folders, one per class")
-    parser.add_argument("--table", required=True)
-    parser.add_argument("--scale", choices=SCALES, default="full")
+    parser.add_argument("--tables", required=True, help="folder with " + ", ".join(b.table for b in BENCHES.values()))
+    parser.add_argument("--scale", choices=("full", "reduced", "dry"), default="full")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--spaces", nargs="+", choices=BENCHES, default=list(BENCHES))
+    parser.add_argument("--variants", nargs="+", help="only these; default: all")
     arguments = parser.parse_args()
-    home = record.ROOT / "runs" / f"ranking-{arguments.scale}"
     train.load = cache(train.load)  # all runs have the same images, and reading them takes long
-    for along in (False, True):  # tau along the training comes last: the record is there without it
-        found = {}
+    for space in arguments.spaces:
+        if arguments.scale not in BENCHES[space].scales:
+            continue
+        found: dict[tuple[str, str], list[dict]] = {}
         for seed in range(arguments.seeds):
-            for schedule in SCHEDULES:
-                folder = home / f"{schedule}-{seed}"
-                measure(folder, schedule, seed, arguments, along)
-                for reading in READINGS:
-                    found.setdefault((schedule, reading), []).append(read(folder, reading))
-        write(found, arguments)
+            for variant in arguments.variants or BENCHES[space].variants:
+                for reading, result in measure(space, variant, seed, arguments).items():
+                    found.setdefault((variant, reading), []).append(result)
+        write(space, found, arguments)
 
 
 if __name__ == "__main__":

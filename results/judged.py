@@ -4,7 +4,10 @@ Shapes: N networks, L decisions.
 """
 
 import copy
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
 SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
+PIECE = 1000  # networks whose scores are kept together: a call that is stopped loses no more
 WEIGHED, FITTED = 300, 2000  # networks that choose the kernel of a smoothing, and to which it is fitted
 
 
@@ -91,10 +95,27 @@ class Judged:
         return list(self.along(encodings, early=False).values())[-1]
 
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
-        """Accuracies (N,) of the encodings (N, L) with the weights at `path`."""
-        net, reading = train.restore(self.config, self.space, self.data, path), self.reading
+        """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
+        reading, mean = self.reading, self.config.schedule.ema > 0
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
-        return train.make_oracle(self.config, net, self.data, self.recalibrate, **how).accuracy(encodings)
+
+        @cache
+        def oracle():
+            net = train.restore(self.config, self.space, self.data, path)
+            return train.make_oracle(self.config, net, self.data, self.recalibrate, **how)
+
+        key = hashlib.blake2b(path.read_bytes() + repr([self.recalibrate, mean, how]).encode(), digest_size=16)
+        scores, order = np.empty(len(encodings)), np.lexsort(encodings.T[::-1])  # neighbours share first layers
+        for rows in np.array_split(order, -(-len(order) // PIECE)):
+            scores[rows] = self._piece(key.hexdigest(), encodings[rows], oracle)
+        return scores
+
+    def _piece(self, key: str, encodings: np.ndarray, oracle: Callable) -> list[float]:
+        name = hashlib.blake2b(key.encode() + encodings.tobytes(), digest_size=8).hexdigest()
+        path = self.folder / "ranking" / "scores" / f"{name}.json"
+        if not path.exists():
+            checkpoint.save_json(path, {"accuracy": oracle().accuracy(encodings).tolist()})
+        return checkpoint.load_json(path, {"accuracy"}, "delete it and call again")["accuracy"]
 
     def twin(self, folder: Path) -> "Judged":
         """A run that differs from this one by its seed alone; ValueError names what else differs."""

@@ -22,18 +22,22 @@ FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
 
 
+class Meaningless(ValueError):
+    """Scores that are no order to speak of."""
+
+
 def check(scores: np.ndarray, classes: int, images: int) -> None:
-    """ValueError if scores (N,) on so many images of so many classes are no order to speak of."""
+    """Meaningless if scores (N,) on so many images of so many classes are no order to speak of."""
     if len(scores) < ranking.FEWEST:
-        raise ValueError(f"{len(scores)} networks: Kendall's tau means nothing on fewer than {ranking.FEWEST}")
+        raise Meaningless(f"{len(scores)} networks: Kendall's tau means nothing on fewer than {ranking.FEWEST}")
     chance = 1 / classes
     if scores.mean() < chance + 3 * np.sqrt(chance * (1 - chance) / images):
-        raise ValueError(
+        raise Meaningless(
             f"the supernet's mean accuracy, {scores.mean():.3f}, is chance ({chance:.3f}): it has not learned, and its "
             "order means nothing; train one for more --epochs in another --run"
         )
     if not np.ptp(scores):
-        raise ValueError(f"all {len(scores)} networks score {scores[0]:.3f}: there is no order; raise --score-images")
+        raise Meaningless(f"all {len(scores)} networks score {scores[0]:.3f}: there is no order; raise --score-images")
 
 
 def operations(space: SearchSpace, encodings: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -42,12 +42,17 @@ class Recipe:
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs, parts of one counted."""
-        return self.lr * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
+        return self.lr * cosine(epoch / self.epochs)
 
     @property
     def loss(self) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """logits (B, classes), labels (B,) -> scalar."""
         return partial(F.cross_entropy, label_smoothing=self.label_smoothing)
+
+
+def cosine(progress: float) -> float:
+    """The share of the initial learning rate after this share of the training."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def check(recipe) -> None:

@@ -14,7 +14,7 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import checkpoint, command, fit, run_folder, sharing
+from supernet import checkpoint, command, fit, improved, prune, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
@@ -110,6 +110,8 @@ def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
 def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supernet:
     """The supernet with its first weights."""
     net = sharing.build(space, config.sharing, config.seed)
+    if config.schedule.prune:
+        prune.watch(net, space)
     return quicken(net).to(device, memory_format=torch.channels_last)
 
 
@@ -127,19 +129,28 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
     net, context = make_net(config, space, device), config.compute.context(device)
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
-    draw = drawer(schedule, config.fairness, space, config.seed, data.steps(recipe.batch_size))
+    draw = drawer(schedule, config.fairness, space, net, config.seed, data.steps(recipe.batch_size))
     matched = rounds(config.fairness, space.choices)
     recipe = replace(recipe, epochs=recipe.epochs * matched)
+    total = recipe.epochs * data.steps(recipe.batch_size)
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
 
     def backward(images, labels, number):
         paths = draw(number)
-        losses = step()(images, labels, paths)
+        if schedule.teach or schedule.capacity:
+            weight = improved.weights(space, paths, fit.cosine(number / total), schedule.capacity)
+            size = space.cost(paths)[:, 0]
+            losses = improved.taught(net, recipe.loss, images, labels, paths, size, schedule.teach, weight, context)
+        else:
+            losses = step()(images, labels, paths)
         if config.shared_gradient == "mean":
             net.average(paths)
         return losses
 
     def evaluate(net):
+        if schedule.prune:
+            score = make_oracle(config, net, data, 0).accuracy
+            prune.after_epoch(net, schedule.prune, space.choices, recipe.epochs, config.seed, score)
         with context():
             return fit.accuracy(lambda images: net.eval()(images, probes), *data.score, data.normalise).mean().item()
 
@@ -160,7 +171,7 @@ def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> 
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
         size = paths_that_fit(net, space.choices, images, recipe.batch_size, context, budget)
     static = None
-    if config.fairness == "strict" and can_be_static(net, space.choices):
+    if config.fairness == "strict" and can_be_static(net, space.choices) and not config.schedule.prune:
         static = config.speed.static(net, recipe.loss, context, device)
     return FairStep(net, recipe.loss, size, context, static)
 

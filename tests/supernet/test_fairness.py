@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from supernet.fairness import rounds, strict, uniform
+from supernet.fairness import SAMPLERS, expectation, rounds, strict, turns, uniform
 
 EQUAL, UNEQUAL = (6,) * 19, (7, 6, 2, 3, 1, 7)
 
@@ -52,14 +52,37 @@ def test_layers_and_steps_are_shuffled_independently():
     assert len(orders) == 6
 
 
-@pytest.mark.parametrize("sampler", [strict, uniform])
+def test_expectation_fair_steps_have_as_many_paths_but_equal_counts_in_expectation_alone():
+    steps = 400
+    layers = counts(expectation, EQUAL, steps)
+    assert all(layer.sum() == 6 * steps for layer in layers)
+    assert any(layer.min() < layer.max() for layer in layers)
+    assert np.mean(layers, axis=0) == pytest.approx(np.full(6, steps), rel=0.03)
+
+
+def test_every_architecture_takes_its_turn_once_in_a_round_and_rounds_are_shuffled():
+    choices = (4, 4, 2)
+    rounds = [np.concatenate([turns(choices, 0, 32 * number + step) for step in range(32)]) for number in range(3)]
+    for each in rounds:
+        assert len(np.unique(each, axis=0)) == 32
+    assert (rounds[0] != rounds[1]).any()
+
+
+def test_turns_are_refused_where_a_round_would_not_end():
+    with pytest.raises(ValueError, match="turns is for spaces of at most 100,000 encodings; this one has 609,"):
+        turns(EQUAL, 0, 0)
+
+
+@pytest.mark.parametrize("sampler", [strict, expectation, uniform, turns])
 def test_paths_depend_on_seed_and_step_alone(sampler):
-    assert (sampler(EQUAL, 3, 5) == sampler(EQUAL, 3, 5)).all()
-    assert (sampler(EQUAL, 3, 5) != sampler(EQUAL, 4, 5)).any()
-    assert (sampler(EQUAL, 3, 5) != sampler(EQUAL, 3, 6)).any()
+    choices = EQUAL[:6]
+    assert (sampler(choices, 3, 5) == sampler(choices, 3, 5)).all()
+    assert (sampler(choices, 3, 5) != sampler(choices, 4, 5)).any()
+    assert (sampler(choices, 3, 5) != sampler(choices, 3, 6)).any()
 
 
 @pytest.mark.parametrize("choices", [EQUAL, UNEQUAL])
 def test_samplers_are_matched_by_passes(choices):
-    passes = {s.__name__: len(s(choices, 0, 0)) * rounds(s.__name__, choices) for s in (strict, uniform)}
-    assert passes["strict"] == passes["uniform"]
+    choices = choices[:6]
+    passes = {len(sample(choices, 0, 0)) * rounds(name, choices) for name, sample in SAMPLERS.items()}
+    assert passes == {max(choices)}

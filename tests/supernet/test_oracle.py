@@ -54,6 +54,21 @@ def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrat
         assert score == accuracy(alone, *digits.score, digits.normalise).item()
 
 
+def test_batch_statistics_are_those_of_training_mode_and_leave_the_running_ones(space, net, digits, rng):
+    encodings = space.sample(rng, 4)
+    before = {name: tensor.clone() for name, tensor in net.named_buffers()}
+    scores = oracle(net, digits, batch=True).accuracy(encodings)
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.named_buffers())
+    for encoding, score in zip(encodings, scores, strict=True):
+        alone = net.extract(encoding).train()
+        for module in alone.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()
+        with torch.no_grad():
+            right = alone(digits.normalise(digits.score.images)).argmax(-1) == digits.score.labels
+        assert score == right.double().mean().item()
+
+
 @pytest.mark.parametrize("name", ["digits", "nas_bench_macro"])
 @pytest.mark.parametrize("recalibrate", [0, 30])
 def test_a_population_at_once_equals_one_by_one_bit_for_bit(name, recalibrate, rng):

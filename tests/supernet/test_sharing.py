@@ -82,6 +82,39 @@ def test_two_groups_share_the_stem_and_the_first_layers_and_nothing_else(space, 
     assert len(weights(net, a) & weights(net, c)) == len(weights(net, a)) - len(list(paths[0].blocks[1].parameters()))
 
 
+@pytest.mark.parametrize("prefix", range(5))
+def test_two_groups_of_a_cell_space_share_the_stem_and_the_first_cells_and_nothing_else(prefix):
+    net = build(search_spaces.load("three_edge", image_size=8, channels=2), Sharing(2, "similar", prefix), 0)
+    a, b = net.path([0, 1, 2]), net.path([3, 1, 2])
+    first = {id(p) for module in (a.stem, *(cell.preprocess for cell in a.cells[:prefix])) for p in module.parameters()}
+    for one, other in zip(a.cells[:prefix], b.cells[:prefix], strict=True):
+        first |= {id(p) for p in one.operations[1:].parameters()}  # the first edge's option differs
+        assert all(
+            p is q for p, q in zip(one.operations[1:].parameters(), other.operations[1:].parameters(), strict=True)
+        )
+    assert weights(net, [0, 1, 2]) & weights(net, [3, 1, 2]) == (first if prefix else set())
+
+
+def test_a_group_of_cells_gets_the_mean_gradient_of_what_all_its_paths_use():
+    net = build(search_spaces.load("three_edge", image_size=8, channels=2), Sharing(2, "similar", 1), 0).eval()
+    images, labels = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(2)
+    paths = np.array([[0, 1, 2], [1, 0, 0], [3, 3, 3]])
+    assert net.groups(paths).tolist() == [0, 0, 1]
+    plain(net, loss, images, labels, paths)
+    summed = {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+    net.average(paths)
+    passes = dict.fromkeys(summed, 1)
+    for module, times in ((net.members[0].head, 2), (net.members[0].stem, 3), (net.members[0].cells[0].preprocess, 3)):
+        ids = {id(p) for p in module.parameters()}
+        passes |= {name: times for name, p in net.named_parameters() if id(p) in ids}
+    for cell in net.members[0].cells[1:]:
+        ids = {id(p) for p in cell.preprocess.parameters()}
+        passes |= {name: 2 for name, p in net.named_parameters() if id(p) in ids}
+    for name, p in net.named_parameters():
+        if name in summed:
+            assert torch.allclose(p.grad * passes[name], summed[name]), name
+
+
 def test_one_group_is_the_plain_supernet_and_every_weight_is_held_once(space):
     assert isinstance(build(space, Sharing(), 0), ChainSupernet)
     sizes = {}
