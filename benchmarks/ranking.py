@@ -6,6 +6,7 @@ the accuracies are read, and changes beyond FairNAS; over seeds, against multipl
 Everything lies in runs/; called again it goes on where it was. A space's record and plot are written when it is done.
 """
 
+import sys
 from argparse import Namespace
 from functools import cache
 from pathlib import Path
@@ -232,4 +233,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

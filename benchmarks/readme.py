@@ -7,6 +7,7 @@ python benchmarks/readme.py --check    exit code 1 if one is not what the record
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import record
@@ -235,61 +236,79 @@ def search_overhead() -> str:
     return f"{table(head, rows)}\n\n{source(r)}"
 
 
-def ranking(scale: str) -> str:
-    """The table of one scale, and what it says of the questions; or that nobody has measured it."""
-    if not (record.RECORDS / f"ranking-{scale}.json").exists():
-        return f"Not measured yet: `benchmarks/ranking.sh` writes `ranking-{scale}`."
-    r = record.load(f"ranking-{scale}")
-    head = ["order by", "accuracy", "tau, mean of the seeds", "each seed", "best half", "best tenth", "between seeds"]
+def ranking(space: str, scale: str) -> str:
+    """The table of one space at one scale, and what it says of the questions; or that nobody has measured it."""
+    name = f"ranking-{space}-{scale}"
+    if not (record.RECORDS / f"{name}.json").exists():
+        return f"Not measured yet: `benchmarks/ranking.sh` writes `{name}`."
+    r = record.load(name)
+    what = f"{r['networks']} networks, {_plural(r['seeds'], 'seed')}; `supernet/train.py {r['flags']}` and"
     rows = [
-        [f"{schedule}, {reading}", f"{s['accuracy']:.3f}", f"**{s['mean']:.3f}**", *_seeds(s)]
-        for schedule, readings in r["supernets"].items()
-        for reading, s in readings.items()
+        [
+            variant,
+            f"`{r['variants'][variant] or '--fairness strict'}`",
+            *_ranked(found["recalibrated"], r["ahead_of_strict"].get(variant)),
+        ]
+        for variant, found in r["supernets"].items()
     ]
-    rows += [[name, "", f"**{tau[0]:.3f}**", f"({tau[1]:.2f} to {tau[2]:.2f})"] for name, tau in r["baselines"].items()]
-    what = (
-        f"{r['networks']} networks, {r['seeds']} seed{'s' if r['seeds'] > 1 else ''}; `supernet/train.py {r['flags']}`"
-    )
-    rows = [row + [""] * (len(head) - len(row)) for row in rows]
-    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), source(r)])
+    read = [
+        ["strict", reading, *_ranked(s, r["ahead_of_plain"].get(reading))]
+        for reading, s in r["supernets"]["strict"].items()
+        if reading != "recalibrated"
+    ]
+    free = [[name, "", "", f"**{tau[0]:.3f}** ({tau[1]:.2f} to {tau[2]:.2f})"] for name, tau in r["baselines"].items()]
+    head = [
+        "order by",
+        "flags or reading",
+        "accuracy",
+        "tau",
+        "ahead of strict",
+        "best half",
+        "first 10 give up",
+        "between seeds",
+    ]
+    rows = [row + [""] * (len(head) - len(row)) for row in rows + read + free]
+    picture = f"![accuracy against truth, coloured by multiply-adds; tau along the training]({name}.png)"
+    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, source(r)])
 
 
-def _seeds(s: dict) -> list[str]:
-    each = [f"{tau:.3f} ({low:.2f} to {high:.2f})" for tau, (low, high) in zip(s["tau"], s["intervals"], strict=True)]
-    inside = [
-        ", ".join("too few" if tau is None else f"{tau:.2f}" for tau in s[share])
-        for share in ("inside_best_half", "inside_best_tenth")
+def _plural(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n > 1 else ''}"
+
+
+def _ranked(s: dict, lead: dict | None) -> list[str]:
+    """Cells of one order: means over the seeds."""
+    low, high = np.mean(s["intervals"], axis=0)
+    spread = f"; seeds {min(s['tau']):.2f} to {max(s['tau']):.2f}" if len(s["tau"]) > 1 else ""
+    half = [tau for tau in s["inside_best_half"] if tau is not None]
+    lost = np.mean([found["10"]["regret"] for found in s["first"]])
+    return [
+        f"{s['accuracy']:.3f}",
+        f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
+        _lead(lead) if lead else "",
+        f"{np.mean(half):.2f}" if half else "too few",
+        f"{100 * lost:.2f}",
+        "" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
     ]
-    return ["; ".join(each), *inside, "" if s["s_tau"] is None else f"{s['s_tau']:.2f}"]
+
+
+def _lead(lead: dict) -> str:
+    value, low, high = lead["mean"]
+    return f"{value:+.3f} ({low:+.2f} to {high:+.2f}){'' if low <= 0 <= high else ', **outside**'}"
 
 
 def _answers(r: dict) -> Iterator[str]:
-    """Which differences are outside their intervals, and what is over- and underrated."""
-    for reading, lead in r["strict_ahead_of_uniform"].items():
-        yield f"- Strict ahead of uniform, {reading}: {_lead(lead)}."
-    for schedule, lead in r["recalibrated_ahead_of_running"].items():
-        yield f"- Recalibrated ahead of running statistics, {schedule}: {_lead(lead)}."
-    for schedule, readings in r["supernets"].items():
-        s = readings["recalibrated"]
-        bias = sorted(s["operations"][0].items(), key=lambda pair: -pair[1])
-        operations = ", ".join(f"{name} {100 * value:+.1f}" for name, value in bias)
-        size = ", ".join(f"{100 * value:+.1f}" for value in s["size"][0])
-        along = ", ".join(f"{tau:.2f}" for tau in s["gt_tau"][0].values())
-        yield f"- {schedule}, seed 0, % of the ranks that one more of an operation adds: {operations}."
-        yield f"- {schedule}, seed 0, % of the ranks too high, smallest to largest quarter: {size}."
-        yield f"- {schedule}, seed 0, tau along the training: {along}."
-        yield f"- {schedule}, seed 0, points of accuracy given up by training the first: {_first(s['first'][0])}."
-        yield f"- {schedule}, seed 0, what the command advises: {s['sentence'][0]}"
-
-
-def _lead(lead: list[float]) -> str:
-    value, low, high = lead
-    word = "outside" if low > 0 or high < 0 else "not outside"
-    return f"{value:+.3f} ({low:+.2f} to {high:+.2f}), {word} the interval"
-
-
-def _first(first: dict) -> str:
-    return ", ".join(f"{n}: {100 * found['regret']:.2f}" for n, found in first.items())
+    """What is over- and underrated by the strictly fair supernet of seed 0, and how its order came about."""
+    s = r["supernets"]["strict"]["recalibrated"]
+    bias = sorted(s["operations"][0].items(), key=lambda pair: -pair[1])
+    yield f"- One more of an operation, in % of the ranks: {', '.join(f'{name} {100 * x:+.1f}' for name, x in bias)}."
+    yield f"- Smallest to largest quarter, in % of the ranks: {', '.join(f'{100 * x:+.1f}' for x in s['size'][0])}."
+    yield f"- Tau along the training: {', '.join(f'{tau:.2f}' for tau in s['gt_tau'][0].values())}."
+    lost = ", ".join(f"{n}: {100 * found['regret']:.2f}" for n, found in s["first"][0].items())
+    yield f"- Points of accuracy given up by training the first: {lost}."
+    if r["not_learned"]:
+        yield f"- At chance, and so not ranked: {', '.join(r['not_learned'])}."
+    yield f"- What the command advises: {s['sentence'][0]}"
 
 
 PARTS: dict[str, Callable[[], str]] = {
@@ -305,8 +324,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "gpu-tables": gpu,
     "picks-table": picks,
     "report-table": report,
-    "ranking-reduced": lambda: ranking("reduced"),
-    "ranking-full": lambda: ranking("full"),
+    **{
+        f"ranking-{space}-{scale}": partial(ranking, space, scale)
+        for space in ("nas_bench_macro", "nas_bench_201", "three_edge")
+        for scale in ("reduced", "full")
+    },
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
     "search-overhead": search_overhead,
