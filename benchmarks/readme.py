@@ -272,6 +272,33 @@ def ranking(space: str, scale: str) -> str:
     return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, source(r)])
 
 
+def trust() -> str:
+    """What the records of all spaces and scales say in a line each."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
+    lines = [line for r in records for line in _trust(r)]
+    return "\n".join(lines) if lines else "Nothing is measured yet."
+
+
+def _trust(r: dict) -> Iterator[str]:
+    s, (madds, *_) = r["supernets"]["strict"]["recalibrated"], r["baselines"]["madds"]
+    low, high = np.mean(s["intervals"], axis=0)
+    against = "better than" if low > madds else "worse than" if high < madds else "not to be told from"
+    n, total = r["networks"], _plural(r["seeds"], "seed")
+    first = np.mean([found["10"]["true_rank"] for found in s["first"]])
+    yield (
+        f"- `{r['space']}`, {r['scale']} scale ({n} networks, {total}): the strictly fair supernet's order, tau "
+        f"{s['mean']:.2f}, is {against} that of multiply-adds, {madds:.2f}. The best of its first 10 networks is in "
+        f"truth number {first:.0f} of {n}, {100 * np.mean([f['10']['regret'] for f in s['first']]):.2f} points of "
+        "accuracy behind the best."
+    )
+    for what, leads in (("trained as", r["ahead_of_strict"]), ("read as", r["ahead_of_plain"])):
+        for name, lead in leads.items():
+            value, low, high = lead["mean"]
+            if not low <= 0 <= high:
+                word = "better" if value > 0 else "worse"
+                yield f"  - {what} *{name}* it ranks {word}: {value:+.2f} ({low:+.2f} to {high:+.2f})."
+
+
 def _plural(n: int, what: str) -> str:
     return f"{n} {what}{'s' if n > 1 else ''}"
 
@@ -329,6 +356,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for space in ("nas_bench_macro", "nas_bench_201", "three_edge")
         for scale in ("reduced", "full")
     },
+    "ranking-trust": trust,
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
     "search-overhead": search_overhead,
