@@ -21,7 +21,7 @@ class Config:
 
     supernet: train.Config = field(default_factory=train.Config)
     table: Text = None
-    """Published table to search in place of a supernet: NAS-Bench-Macro's JSON, NAS-Bench-201's CSV."""
+    """Published table to search in place of a supernet: NAS-Bench-Macro's JSON, NAS-Bench-201's or three_edge's CSV."""
     objectives: tuple[str, ...] = ("accuracy", "madds", "params")
     """One to five of accuracy, madds, params, latency, FILE.py::FUNCTION; NAME:max or NAME:min turns one round."""
     max_madds: Text = None
