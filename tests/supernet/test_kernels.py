@@ -4,7 +4,7 @@ from torch import nn
 
 import search_spaces
 from supernet import model
-from supernet.kernels import CroppedConv2d, PointwiseConv2d, quicken
+from supernet.kernels import DepthwiseConv2d, PointwiseConv2d, quicken
 
 
 def results(conv: nn.Module, size: int) -> tuple[torch.Tensor, ...]:
@@ -17,7 +17,8 @@ def results(conv: nn.Module, size: int) -> tuple[torch.Tensor, ...]:
 
 
 def compare(plain: nn.Conv2d, quick_type: type, size: int) -> None:
-    quick = nn.Conv2d(6, plain.out_channels, plain.kernel_size, plain.stride, plain.padding, groups=plain.groups)
+    shape = plain.kernel_size, plain.stride, plain.padding, plain.dilation
+    quick = nn.Conv2d(6, plain.out_channels, *shape, groups=plain.groups)
     quick.double().load_state_dict(plain.state_dict())
     assert type(quicken(quick)) is quick_type
     for expected, got in zip(results(plain, size), results(quick, size), strict=True):
@@ -26,9 +27,11 @@ def compare(plain: nn.Conv2d, quick_type: type, size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
 @pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5, 7])
-def test_a_cropped_kernel_gives_the_whole_ones_result_and_gradients(size, stride, kernel):
-    compare(nn.Conv2d(6, 6, kernel, stride, kernel // 2, groups=6).double(), CroppedConv2d, size)
+def test_a_cropped_and_thinned_kernel_gives_the_whole_ones_result_and_gradients(size, stride, dilation, kernel):
+    padding = dilation * (kernel // 2)
+    compare(nn.Conv2d(6, 6, kernel, stride, padding, dilation, groups=6).double(), DepthwiseConv2d, size)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
@@ -42,7 +45,8 @@ def test_a_pointwise_convolution_gives_the_same_as_a_product_of_matrices(size, s
     [
         nn.Conv2d(4, 4, 3, padding=1),  # dense
         nn.Conv2d(4, 4, 3, groups=4),  # not padded
-        nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4),
+        nn.Conv2d(4, 4, 3, padding=1, dilation=2, groups=4),
+        nn.Conv2d(4, 8, 3, padding=1, groups=4),
         nn.Conv2d(4, 4, (3, 1), padding=(1, 0), groups=4),
         nn.Conv2d(4, 4, 4, padding=2, groups=4),
         nn.Conv2d(4, 4, 1, padding=1),
