@@ -1,12 +1,12 @@
-"""Do relaxations fall for skips and for noise? Short searches in RobustDARTS's reduced spaces S3 and S4.
+"""Do relaxations fall for skips and for noise? Short searches in RobustDARTS's reduced spaces on real images.
 
-    python benchmarks/darts_search.py [--epochs 25] [--seeds 1]
-On scikit-learn's digits, real images of 8 pixels, with 8 channels and 3 cells: a reduced setting, not the papers'.
-S3: skips among the 8 edges of the normal cell, after every epoch. S4: edges of both cells that chose noise, of 16.
-Every method with its published settings, but for the epochs and batches of 64 where it has more.
+    python benchmarks/darts_search.py data/cifar10 [--folder runs/darts_search]
+CIFAR-10 as a folder of one subfolder per class, at 16 pixels and few of its images, networks of 8 channels and 4 cells:
+a reduced setting, not the papers'. Every method has its published settings but for epochs and batches, and for the
+rate of its alphas: rate x steps is as published, since a hundredth of the steps would leave all of them where they
+began. Called again it goes on, search by search and epoch by epoch; the record holds those that are done.
 """
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,46 +15,56 @@ import torch
 
 import search_spaces
 from evo.proposals import methods
+from evo.proposals.methods import Method
 from evo.proposals.relax import relax
 from search_spaces.cell_ops import NOISE
-from supernet.data import DataConfig, load
+from supernet.data import Data, DataConfig, load
 
-METHODS = ("darts", "pc_darts", "fair_darts", "noisy_darts", "milenas")
-BATCH = 64
-SPACE = {"image_size": 8, "num_classes": 10, "in_channels": 1, "channels": 8, "cells": 3}
-
-
-def noise_edges(space, encoding) -> int:
-    return sum(edge.operation == NOISE for graph in space.graphs(encoding).values() for edge in graph.edges)
+METHODS = ("darts", "noisy_darts", "fair_darts", "pc_darts")
+SPACES = {"darts_s4": METHODS, "darts_s3": METHODS, "darts_s1": METHODS[:3]}
+NETWORK = {"image_size": 16, "channels": 8, "cells": 4}
+IMAGES, SCORE, EPOCHS, BATCH = 512, 500, 15, 16
+PUBLISHED = 25_000  # images of an epoch of the papers' searches, half of CIFAR-10
 
 
-def search(space_name: str, name: str, epochs: int, seed: int) -> dict:
-    """Skips and noise edges after every epoch, and the seconds it took."""
-    space, data = search_spaces.load(space_name, **SPACE), load(DataConfig())
-    method = replace(methods.method(name), epochs=epochs, batch_size=BATCH)
-    with tempfile.TemporaryDirectory() as folder:
-        _, history = relax(method, space, data, seed, Path(folder) / "relaxation.safetensors")
-    encodings = [row["encoding"] for row in history]
+def shortened(name: str) -> Method:
+    """The published method in fewer steps, of which each moves the alphas further."""
+    method = methods.method(name)
+    steps = method.epochs * PUBLISHED / method.batch_size
+    rate = method.alpha_lr * steps / (EPOCHS * (IMAGES // 2 // BATCH))
+    return replace(method, epochs=EPOCHS, batch_size=BATCH, alpha_lr=rate)
+
+
+def search(space_name: str, name: str, data: Data, folder: Path) -> dict:
+    """What it chose after every epoch, and the seconds it took; goes on where it was."""
+    space, method = search_spaces.load(space_name, **NETWORK), shortened(name)
+    _, history = relax(method, space, data, 0, folder / f"{space_name}-{name}.safetensors")
+    cells = [[edge.operation for g in space.graphs(row["encoding"]).values() for edge in g.edges] for row in history]
     return {
         "skips": [row["skips"] for row in history],
-        "noise": [noise_edges(space, encoding) for encoding in encodings],
+        "noise": [operations.count(NOISE) for operations in cells],
+        "edges": [len(operations) for operations in cells],
+        "entropy": [row["entropy"] for row in history],
+        "eigenvalue": [row["eigenvalue"] for row in history],
         "accuracy": [row["accuracy"] for row in history],
-        "genotype": space.describe(encodings[-1]),
+        "genotype": space.describe(history[-1]["encoding"]),
+        "alpha_lr": method.alpha_lr,
         "seconds": sum(row["seconds"] for row in history),
     }
 
 
 def main() -> None:
     parser = record.parser(__doc__)
-    parser.add_argument("--epochs", type=int, default=25)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("root", help="CIFAR-10 as a folder of one subfolder per class")
+    parser.add_argument("--folder", type=Path, default=record.ROOT / "runs" / "darts_search")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    spaces = {
-        space: {name: [search(space, name, arguments.epochs, s) for s in range(arguments.seeds)] for name in METHODS}
-        for space in ("darts_s4", "darts_s3")
-    }
-    print(record.save("darts_search-cpu", {"epochs": arguments.epochs, "seeds": arguments.seeds, "spaces": spaces}))
+    size = NETWORK["image_size"]
+    data = load(DataConfig("folder", arguments.root, size, train_images=IMAGES, score_images=SCORE))
+    figures = {"network": NETWORK, "images": IMAGES, "epochs": EPOCHS, "batch": BATCH, "spaces": {}}
+    for space, name in ((space, name) for space, names in SPACES.items() for name in names):
+        figures["spaces"].setdefault(space, {})[name] = search(space, name, data, arguments.folder)
+        print(record.save("darts_search-cpu", figures))
 
 
 if __name__ == "__main__":

@@ -80,6 +80,14 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
+def normal_like(x: torch.Tensor) -> torch.Tensor:
+    """N(0, 1) of the shape of x (B, C, H, W): with its channels last in memory, drawn as if they were not, which on a
+    CPU takes a tenth of the time.
+    """
+    b, c, h, w = x.shape
+    return torch.randn(b, h, w, c, dtype=x.dtype, device=x.device).permute(0, 3, 1, 2)
+
+
 class Noise(nn.Module):
     """N(0, 1) of the strided shape, whatever the input; in eval mode always the same, so that scores repeat."""
 
@@ -90,7 +98,7 @@ class Noise(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x[:, :, :: self.stride, :: self.stride]
         if self.training or x.is_meta:
-            return torch.randn_like(x)
+            return normal_like(x)
         generator = torch.Generator().manual_seed(0)
         return torch.randn(x.shape[1:], generator=generator).to(x).expand(x.shape)
 

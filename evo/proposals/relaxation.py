@@ -14,7 +14,7 @@ import torch
 
 from search_spaces import SearchSpace
 from search_spaces.cell import Cell
-from search_spaces.cell_ops import NONE
+from search_spaces.cell_ops import NONE, normal_like
 
 SCALE = 1e-3  # of the first alphas and betas
 BETA = "beta:"  # betas stand among the alphas under the group's name with this before it
@@ -54,10 +54,10 @@ class Noise:
         return (1 + math.cos(math.pi * progress)) / 2 if self.decay else 1.0
 
     def __call__(self, x: torch.Tensor, scale: float) -> torch.Tensor:
-        """x with its noise, times `scale`."""
+        """x (B, C, H, W) with its noise, times `scale`."""
         if self.kind == "multiplicative":
-            return x * (1 + scale * (self.mean + self.std * torch.randn_like(x)))
-        unit = torch.randn_like(x) if self.kind == "additive" else (2 * torch.rand_like(x) - 1) * math.sqrt(3)
+            return x * (1 + scale * (self.mean + self.std * normal_like(x)))
+        unit = normal_like(x) if self.kind == "additive" else (2 * torch.rand_like(x) - 1) * math.sqrt(3)
         return x + scale * (self.mean + self.std * x.detach().std() * unit)
 
 
