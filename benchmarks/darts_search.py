@@ -27,12 +27,12 @@ IMAGES, SCORE, EPOCHS, BATCH = 512, 500, 15, 16
 PUBLISHED = 25_000  # images of an epoch of the papers' searches, half of CIFAR-10
 
 
-def shortened(name: str) -> Method:
+def shortened(name: str, epochs: int = EPOCHS) -> Method:
     """The published method in fewer steps, of which each moves the alphas further."""
     method = methods.method(name)
     steps = method.epochs * PUBLISHED / method.batch_size
-    rate = method.alpha_lr * steps / (EPOCHS * (IMAGES // 2 // BATCH))
-    return replace(method, epochs=EPOCHS, batch_size=BATCH, alpha_lr=rate)
+    rate = method.alpha_lr * steps / (epochs * (IMAGES // 2 // BATCH))
+    return replace(method, epochs=epochs, batch_size=BATCH, alpha_lr=rate)
 
 
 def search(space_name: str, name: str, data: Data, folder: Path) -> dict:
