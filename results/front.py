@@ -15,6 +15,7 @@ import numpy as np
 from pymoo.indicators.hv import HV
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from evo.archive import Generation
 from evo.objectives import MEASURES, NOUNS, Costs, Limit, Objective, columns, minimised, scale, violation
@@ -26,6 +27,7 @@ from supernet.checkpoint import load_json
 Point = dict
 NAME = r"[A-Za-z0-9][\w-]*"  # of a pick: it becomes a file's name
 WIDE = 13  # letters of a column's head
+MIN_NAME = 3  # of a proposer's, in a narrow table
 KEYS = {"space", "space_options", "front", "picks"}  # what its readers rely on
 
 
@@ -108,7 +110,9 @@ def _is_point(point) -> bool:
 
 
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:
-    """Prints points as a table that fits 80 columns; of more than `most`, evenly spread ones."""
+    """Prints points as a table that fits 80 columns, for which long names of proposers are cut; of more than `most`,
+    evenly spread ones.
+    """
     kept = np.unique(np.linspace(0, len(points) - 1, min(most, len(points))).astype(int))
     rest = f", {len(kept)} of {len(points)} shown" if len(kept) < len(points) else ""
     print(title + rest)
@@ -116,10 +120,12 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     measured = [name for name in points[0] if name not in ("encoding", "accuracy", "proposer", "why")]
     for column in ("", "accuracy", *(NOUNS.get(name, name)[:WIDE] for name in measured)):
         table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("proposer", min_width=MIN_NAME)
     table.add_column("encoding", no_wrap=True)
     for i in kept:
         point = points[i]
         costs = (f"{point[name]:,}" if name in COLUMNS else f"{point[name]:.4g}" for name in measured)
         accuracy = "not scored" if point["accuracy"] is None else f"{point['accuracy']:.4f}"
-        table.add_row(names[i] if names else "", accuracy, *costs, space.code(point["encoding"]))
+        by = Text(point["proposer"], no_wrap=True, overflow="ellipsis")
+        table.add_row(names[i] if names else "", accuracy, *costs, by, space.code(point["encoding"]))
     Console(width=max(80, Console().width)).print(table)

@@ -48,10 +48,13 @@ def test_the_table_fits_eighty_columns(name, capsys, rng):
     space = search_spaces.load(name)
     encodings = [[k - 1 for k in space.choices]] * 30
     madds, params = space.cost_range()[1].tolist()
-    points = [{"encoding": e, "accuracy": 0.5, "madds": madds, "params": params} for e in encodings]
+    point = {"accuracy": 0.5, "madds": madds, "params": params, "proposer": "partial+noisy x mixed"}
+    points = [{"encoding": e, **point} for e in encodings]
     front.show(space, points, [], "Pareto front")
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 23
     assert space.code(encodings[0]) in lines[3]
     assert f"{madds:,}" in lines[3]
+    assert "proposer"[:3] in lines[1]
+    assert " par" in lines[3] or " pa…" in lines[3]
