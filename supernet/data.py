@@ -104,28 +104,32 @@ class Data(NamedTuple):
         return max(1, len(self.train.labels) // size)
 
     def batches(
-        self, size: int, rng: np.random.Generator, also: Callable[[torch.Tensor], torch.Tensor] | None = None
+        self,
+        size: int,
+        rng: np.random.Generator,
+        also: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        share: Callable[[torch.Tensor], torch.Tensor] = lambda batch: batch,
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """One epoch of augmented, normalised mini-batches in random order; an incomplete last one is left out.
 
-        `also` is done to the augmented uint8 images.
+        `also` is done to the augmented uint8 images; of every batch only the `share` is given.
         """
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
         order = torch.randperm(len(self.train.labels), generator=generator)
         size = min(size, len(order))
         groups = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-        for images, labels in self._read(groups, generator):
+        for images, labels in self._read(groups, generator, share):
             yield self.normalise(also(images) if also else images), labels
 
-    def _read(self, groups: Sequence[torch.Tensor], generator: torch.Generator) -> Iterator[Images]:
-        """The training images of these groups of indices, augmented, and their labels."""
+    def _read(self, groups: Sequence[torch.Tensor], generator: torch.Generator, share: Callable) -> Iterator[Images]:
+        """The share of the training images of each of these groups of indices, augmented, and their labels."""
         if isinstance(self.train, Stream):
             seed = int(torch.randint(2**62, (), generator=generator))
-            yield from self.train.batches([group.tolist() for group in groups], seed)
+            yield from self.train.batches([share(group).tolist() for group in groups], seed)
             return
         for group in groups:
             chosen = group.to(self.train.labels.device)
-            yield Images(self.augment(self.train.images[chosen], generator), self.train.labels[chosen])
+            yield Images(share(self.augment(self.train.images[chosen], generator)), share(self.train.labels[chosen]))
 
     def fingerprint(self) -> dict:
         """What makes two data sets the same: names, sizes and a digest of all images but the test ones, with labels."""

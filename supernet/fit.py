@@ -21,6 +21,7 @@ from supernet.averaging import Average
 from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.progress import Progress
+from supernet.ranks import Team
 from supernet.steps import Steps
 
 MEND = "begin again in another --run with a smaller --lr"  # what to do if a loss is no number
@@ -101,9 +102,11 @@ def fit(
     title: str,
     keep: int = 0,
     decay: float = 0.0,
+    team: Team | None = None,
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
+    Each process of the `team` computes its share of every batch; the first one writes.
     The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none. With a `decay`
     checkpoints and snapshots hold the weights' moving average too.
     `backward(images, labels, step)` leaves the gradients of one update in `net` and gives its losses, detached;
@@ -114,34 +117,38 @@ def fit(
     optimizer = torch.optim.SGD(net.parameters(), recipe.lr, **settings)
     for parameter in net.parameters():  # PyTorch's fused SGD wants them all from the first step on
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    average = Average(net, decay)
+    average, team = Average(net, decay), team or Team()
     history = _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size))
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
             steps = Steps(progress, epoch, data, recipe, MEND)
-            loss = _epoch(net, backward, optimizer, average, data, steps, rng)
+            loss = team.mean(_epoch(net, backward, optimizer, average, data, steps, rng, team))
+            team.average_statistics(net)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
-            if keep and (epoch + 1) % keep == 0:
+            if keep and (epoch + 1) % keep == 0 and team.first:
                 checkpoint.save(_snapshot(path, epoch + 1), _state(net, average), {**meta, "history": history})
-            checkpoint.save(path, _state(net, average) | _momentum(net, optimizer), {**meta, "history": history})
+            if team.first:
+                checkpoint.save(path, _state(net, average) | _momentum(net, optimizer), {**meta, "history": history})
             progress.advance(1, **figures)
     return history
 
 
-def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, steps: Steps, rng) -> float:
-    """The mean loss of one epoch."""
+def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, steps: Steps, rng, team: Team) -> float:
+    """The mean loss of one epoch, of this process's images."""
     net.train()
     with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
-        torch.manual_seed(int(rng.integers(2**63)))
-        for images, labels in data.batches(steps.recipe.batch_size, rng):
+        draws = int(rng.integers(2**63))
+        torch.manual_seed(draws)
+        for images, labels in data.batches(steps.recipe.batch_size, rng, share=team.share):
             optimizer.param_groups[0]["lr"] = steps.rate()
             optimizer.zero_grad()
-            loss = backward(images, labels, steps.number).mean()
+            number = steps.number
+            losses = team.step(net, lambda x, y, n=number: backward(x, y, n), images, labels, draws + number)
             optimizer.step()
             average.update(net)
-            steps.passed(loss)
+            steps.passed(losses.mean())
     return steps.mean()
 
 

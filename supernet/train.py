@@ -2,6 +2,7 @@
 
 python supernet/train.py
 python supernet/train.py --space fairnas --data folder --data-root DIR
+torchrun --nproc-per-node 8 -- supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import checkpoint, command, fit, improved, prune, run_folder, sharing
+from supernet import checkpoint, command, fit, improved, prune, ranks, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
@@ -23,6 +24,7 @@ from supernet.finetune import FinetunedOracle
 from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
+from supernet.ranks import Split, Team
 from supernet.schedule import Schedule, drawer
 from supernet.sharing import GroupedOracle, GroupedSupernet, Sharing
 from supernet.step import FairStep, can_be_static, paths_that_fit
@@ -61,6 +63,7 @@ class Config:
     training: fit.Training = field(default_factory=fit.Training)
     compute: Compute = field(default_factory=Compute)
     speed: Speed = field(default_factory=Speed)
+    split: Split = field(default_factory=Split)
 
     def __post_init__(self):
         if self.fairness not in SAMPLERS:
@@ -124,10 +127,13 @@ def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Super
     return net
 
 
-def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, list[dict]]:
+def train(config: Config, space: SearchSpace, data: Data, team: Team | None = None) -> tuple[Supernet, list[dict]]:
     """The trained supernet, from the run folder as far as it is there, and its figures per epoch."""
     device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
     net, context = make_net(config, space, device), config.compute.context(device)
+    team = team or Team(parts=config.split.parts)
+    if config.split.sync_batch_norm:
+        net = team.synchronised(net)
     step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
     draw = drawer(schedule, config.fairness, space, net, config.seed, data.steps(recipe.batch_size))
     matched = rounds(config.fairness, space.choices)
@@ -159,7 +165,9 @@ def train(config: Config, space: SearchSpace, data: Data) -> tuple[Supernet, lis
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / WEIGHTS
     keep = config.snapshots * matched
-    fitted = fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema)
+    fitted = fit.fit(
+        net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema, team
+    )
     return restore(config, space, data, path) if schedule.ema else net, fitted
 
 
@@ -202,11 +210,14 @@ def make_oracle(
 
 
 def main(config: Config) -> None:
-    space, data = load_inputs(config)
-    run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
-    _, history = train(config, space, data)
-    print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")
-    print(f"written to {config.folder}; next: python evo/search.py --run {config.folder}")
+    with ranks.team(config.split.parts, config.compute.target()) as team:
+        space, data = team.in_turn(lambda: load_inputs(config))
+        if team.first:
+            run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
+        team.check_shared(config.folder)
+        _, history = train(config, space, data, team)
+        print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")
+        print(f"written to {config.folder}; next: python evo/search.py --run {config.folder}")
 
 
 if __name__ == "__main__":
