@@ -134,7 +134,7 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     team = team or Team(parts=config.split.parts)
     if config.split.sync_batch_norm:
         net = team.synchronised(net)
-    step = cache(lambda: make_step(config, space, data, net))  # only a training that is not finished needs one
+    step = cache(lambda: make_step(config, space, data, net, team))  # only a training that is not finished needs one
     draw = drawer(schedule, config.fairness, space, net, config.seed, data.steps(recipe.batch_size))
     matched = rounds(config.fairness, space.choices)
     recipe = replace(recipe, epochs=recipe.epochs * matched)
@@ -171,13 +171,14 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     return restore(config, space, data, path) if schedule.ema else net, fitted
 
 
-def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet) -> FairStep:
+def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep:
     """The training step as the config and the device want it."""
     device, recipe = data.mean.device, config.recipe()
     context, size = config.compute.context(device), config.speed.paths_per_pass
     if not size:
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
-        size = paths_that_fit(net, space.choices, images, recipe.batch_size, context, budget)
+        batch = recipe.batch_size // (team.size * team.parts)
+        size = paths_that_fit(net, space.choices, images, batch, context, budget)
     static = None
     if config.fairness == "strict" and can_be_static(net, space.choices) and not config.schedule.prune:
         static = config.speed.static(net, recipe.loss, context, device)
