@@ -14,7 +14,7 @@ import record
 
 from evo.proposals import methods
 
-DOCUMENTS = (record.ROOT / "README.md", record.ROOT / "docs" / "ranking.md")
+DOCUMENTS = tuple(record.ROOT / name for name in ("README.md", "docs/ranking.md", "docs/scaling.md"))
 
 
 def quoted(lines: list[str]) -> str:
@@ -338,6 +338,42 @@ def _answers(r: dict) -> Iterator[str]:
     yield f"- What the command advises: {s['sentence'][0]}"
 
 
+def scaling_step() -> str:
+    """A step in so many processes; on each kind of machine that somebody has measured."""
+    found = [record.load(path.stem) for path in sorted(record.RECORDS.glob("scaling-*.json"))]
+    return "\n\n".join(map(_scaling, found)) or "Not measured: `benchmarks/scaling.py`."
+
+
+def _scaling(r: dict) -> str:
+    rows = [
+        [
+            n,
+            *(f"{1000 * row[key]:,.0f} ms" for key in ("step", "predicted", "exchange")),
+            f"{row['speed_up']:.2f}",
+            f"{row['images_times_paths_per_second'] / min(int(n), r['workers']):,.0f}",
+        ]
+        for n, row in r["processes"].items()
+    ]
+    head = ["processes", "step", "predicted", "exchange", "times as fast", "images x paths per second and worker"]
+    size, paths = r["processes"]["1"]["bytes_of_gradients"] / 2**20, r["processes"]["1"]["paths"]
+    wire = f"{size:.1f} MiB of gradients a step; after each of the {paths} paths they would be {paths * size:.1f} MiB."
+    what = f"{r['space']}, batch of {r['batch']} at {r['image_size']} pixels, {r['workers']} workers"
+    return f"{what}: {wire}\n\n{table(head, rows)}\n\nLoad of the machine: {r['load']}. {source(r)}"
+
+
+def scaling_evaluations() -> str:
+    """What 14,000 evaluations take on workers of the kind that the oracle was measured on."""
+    kinds = {"one CPU thread": "oracle-cpu", "one GPU": "oracle-cuda"}
+    rows = []
+    for kind, name in kinds.items():
+        there = (record.RECORDS / f"{name}.json").exists()
+        seconds = record.load(name)["populations"]["converged population, recalibrated"]["seconds"] if there else None
+        times = [f"{14_000 / 70 * seconds / n:,.0f} s" if there else "not measured" for n in (1, 8, 64)]
+        rows.append([kind, *times])
+    note = "The supernet of the digits, 287 images, BatchNorm recalibrated; 8 and 64 are the first column divided."
+    return f"{table(['14,000 evaluations on', '1', '8', '64 such workers'], rows)}\n\n{note}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
@@ -360,6 +396,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
     "search-overhead": search_overhead,
+    "scaling-step": scaling_step,
+    "scaling-evaluations": scaling_evaluations,
 }
 
 

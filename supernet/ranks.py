@@ -81,19 +81,19 @@ class Team:
             losses = losses + backward(x, y) / self.parts
             used = [parameter for parameter in net.parameters() if parameter.grad is not None]
             total = total + torch.cat([parameter.grad.reshape(-1) for parameter in used])
-        total = self._sum(total) / (self.size * self.parts)
+        total = self.sum(total) / (self.size * self.parts)
         for parameter, gradient in zip(used, total.split([p.numel() for p in used]), strict=True):
             parameter.grad.copy_(gradient.view(parameter.shape))
         return losses
 
     def mean(self, value: float) -> float:
-        return self._sum(torch.tensor(value, dtype=torch.float64, device=self.device)).item() / self.size
+        return self.sum(torch.tensor(value, dtype=torch.float64, device=self.device)).item() / self.size
 
     def average_statistics(self, net: nn.Module) -> None:
         """Running BatchNorm statistics become the processes' mean."""
         if self.size > 1:
             buffers = [buffer for buffer in net.buffers() if buffer.is_floating_point()]
-            mean = self._sum(torch.cat([buffer.reshape(-1) for buffer in buffers])) / self.size
+            mean = self.sum(torch.cat([buffer.reshape(-1) for buffer in buffers])) / self.size
             for buffer, values in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
                 buffer.copy_(values.view(buffer.shape))
 
@@ -130,8 +130,8 @@ class Team:
                 "--run must be in a folder that all hosts share"
             )
 
-    def _sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """ConnectionError if another process has ended."""
+    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Over all processes, in place. ConnectionError if another one has ended."""
         if self.size > 1:
             try:
                 dist.all_reduce(tensor)
