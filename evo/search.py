@@ -173,6 +173,8 @@ def show(config: Config, space: SearchSpace, points: Sequence[front.Point], pick
     folder, files = config.folder, "front.json, archive.sqlite, supernet.safetensors, settings.json"
     print(f"\nWritten to {folder}:")
     print(f"       {files.replace('supernet.safetensors, ', '') if config.table else files}")
+    for picture in sorted(folder.glob("proposer-*.svg")):
+        print(f"       {picture.name}")
     print(f"Next:  python results/pick.py {folder} --max-madds {picks['B']['madds']}")
     if not config.table:
         print(f"       python results/train.py {folder} --pick A")
@@ -196,7 +198,8 @@ def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[li
         f"{space.name}: {space.size:,} architectures; {len(data.train.labels):,} images train, "
         f"{len(data.score.labels):,} score; run folder {config.folder}"
     )
-    relaxations = config.proposals.prepare(space, data, config.supernet.seed, config.folder)
+    context = config.supernet.compute.context(data.mean.device)
+    relaxations = config.proposals.prepare(space, data, config.supernet.seed, config.folder, context)
     net, _ = train.train(config.supernet, space, data)
     return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
 

@@ -5,6 +5,7 @@ Shapes: n architectures, L decisions.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from search_spaces import SearchSpace
 from supernet.checkpoint import write
 from supernet.command import Whole
 from supernet.data import Data
+from supernet.memory import Context
 
 SHARE = 0.2  # of all proposals, before anything is known of their worth
 
@@ -77,17 +79,23 @@ class Proposals:
         if self.proposer_stop not in STOPS:
             raise ValueError(f"unknown --proposer-stop {self.proposer_stop!r}; known are {', '.join(STOPS)}")
 
-    def prepare(self, space: SearchSpace, data: Data, seed: int, folder: Path) -> list[RelaxationProposer]:
-        """The proposers, each trained from `folder` as far as it is there. Errors as in `relax`.
+    def prepare(
+        self, space: SearchSpace, data: Data, seed: int, folder: Path, context: Context = nullcontext
+    ) -> list[RelaxationProposer]:
+        """The proposers, each trained from `folder` as far as it is there, in `context`. Errors as in `relax`.
 
         Leaves proposer-NAME.safetensors and a picture of it, .svg, in the folder.
         """
-        return [self._prepare(name, space, data, seed, folder) for name in self.proposer]
+        return [self._prepare(name, space, data, seed, folder, context) for name in self.proposer]
 
-    def _prepare(self, name: str, space: SearchSpace, data: Data, seed: int, folder: Path) -> RelaxationProposer:
+    def _prepare(
+        self, name: str, space: SearchSpace, data: Data, seed: int, folder: Path, context: Context
+    ) -> RelaxationProposer:
         chosen = method(name)
+        if chosen.level.unrolled and context is not nullcontext:
+            print(f"{name}: in float32, whatever --precision says; its differences of gradients need all digits")
         chosen = replace(chosen, epochs=self.proposer_epochs or chosen.epochs)
         path = checkpoint_path(folder, name)
-        relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop)
+        relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop, context)
         write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
         return RelaxationProposer(relaxed, history)

@@ -6,6 +6,7 @@ All randomness of an epoch comes from (seed, epoch): a search that was stopped g
 import math
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from evo.proposals.relaxation import Alphas, Mixture
 from search_spaces import SearchSpace
 from supernet import checkpoint, fit
 from supernet.data import Data
+from supernet.memory import Context
 from supernet.progress import Progress
 
 MOMENTUM, CLIP = 0.9, 5.0
@@ -29,9 +31,21 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # images (B, C, H, W), labels (B,)
 
 
 class Relaxed:
-    """A method at work on a space: the mixed network's weights, the alphas, and the optimiser of each."""
+    """A method at work on a space: the mixed network's weights, the alphas, and the optimiser of each.
 
-    def __init__(self, method: Method, space: SearchSpace, seed: int, device: torch.device | str = "cpu"):
+    Forward passes are entered with `context`, autocast or nothing; not those whose gradients are subtracted from one
+    another, which is the whole of an unrolled level: half the digits leave nothing of a small difference.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        space: SearchSpace,
+        seed: int,
+        device: torch.device | str = "cpu",
+        context: Context = nullcontext,
+    ):
+        self.context = nullcontext if method.level.unrolled else context
         generator = torch.Generator().manual_seed(seed)
         self.method, self.space, self.relaxation = method, space, method.relaxation
         self.groups = self.relaxation.groups(space)
@@ -48,13 +62,14 @@ class Relaxed:
     def mixture(self, alphas: Alphas | None = None) -> Mixture:
         return self.relaxation.mixture(self.alphas if alphas is None else alphas, self.groups, self.progress)
 
-    def loss(self, weights: Tensors, alphas: Alphas, batch: Batch) -> torch.Tensor:
+    def loss(self, weights: Tensors, alphas: Alphas, batch: Batch, context: Context | None = None) -> torch.Tensor:
         """Cross-entropy, with these weights in place of the network's."""
         images, labels = batch
         own = weights is self.weights
         mixture = self.mixture(alphas)
-        logits = self.net(images, mixture) if own else functional_call(self.net, weights, (images, mixture))
-        return F.cross_entropy(logits, labels)
+        with (context or self.context)():
+            logits = self.net(images, mixture) if own else functional_call(self.net, weights, (images, mixture))
+        return F.cross_entropy(logits.float() if logits.dtype == torch.bfloat16 else logits, labels)
 
     def begin(self, epoch: int) -> None:
         """Sets the learning rate and the noise of this epoch."""
@@ -131,7 +146,13 @@ class Epoch(NamedTuple):
 
 
 def relax(
-    method: Method, space: SearchSpace, data: Data, seed: int, path: Path, stop: str = "never"
+    method: Method,
+    space: SearchSpace,
+    data: Data,
+    seed: int,
+    path: Path,
+    stop: str = "never",
+    context: Context = nullcontext,
 ) -> tuple[Relaxed, list[dict]]:
     """The method after its epochs, from `path` if it holds a checkpoint, and a row of `Epoch` for each.
 
@@ -141,7 +162,7 @@ def relax(
     """
     if stop not in health.STOPS:
         raise ValueError(f"unknown rule {stop!r} to stop by; known are {', '.join(health.STOPS)}")
-    relaxed = Relaxed(method, space, seed, data.mean.device)
+    relaxed = Relaxed(method, space, seed, data.mean.device, context)
     meta = {"kind": "relaxation", "space": space.spec, "method": repr(method), "seed": seed}
     history = _restore(relaxed, path, meta)
     with Progress(method.name, method.epochs, len(history)) as progress:
@@ -178,7 +199,7 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
             f"saved in {path}. Begin again in another --run with other settings"
         )
     mixture, encoding = relaxed.mixture(), relaxed.encoding()
-    with torch.no_grad():
+    with torch.no_grad(), relaxed.context():
         accuracy = fit.accuracy(lambda images: relaxed.net.eval()(images, mixture), *data.score, data.normalise).item()
     weights = {name: options.tolist() for name, options in mixture.options.items()}
     entropy = health.entropy(relaxed.relaxation, relaxed.alphas, relaxed.groups)
@@ -197,7 +218,7 @@ def halves(data: Data) -> tuple[Data, Data]:
 
 def _eigenvalue(relaxed: Relaxed, batch: Batch, seed: int) -> float:
     def gradient(alphas: Alphas) -> Sequence[torch.Tensor]:
-        return gradients(relaxed.loss(relaxed.weights, alphas, batch), alphas)
+        return gradients(relaxed.loss(relaxed.weights, alphas, batch, nullcontext), alphas)
 
     relaxed.net.eval()  # without noise or dropout the loss is a function
     try:

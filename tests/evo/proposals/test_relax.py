@@ -1,6 +1,8 @@
 """Whole relaxations on the digits, with tiny networks."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 import search_spaces
 from evo.proposals import health, methods
+from evo.proposals.levels import gradients
 from evo.proposals.relax import Relaxed, halves, relax
 from supernet import checkpoint
 from supernet.data import Images
@@ -90,6 +93,30 @@ def test_weights_and_alphas_have_an_optimiser_each_and_only_weights_are_clipped(
         for optimizer in (relaxed.sgd, relaxed.adam)
     ]
     assert not held[0] & held[1]
+
+
+@pytest.mark.parametrize("space", ["darts_s3", "digits"])
+@pytest.mark.parametrize("name", ["pc_darts", "noisy_darts"])
+def test_half_precision_is_used_and_gives_similar_gradients(name, space, few):
+    half = partial(torch.autocast, "cpu", torch.bfloat16)
+    batch, found = (few.normalise(few.train.images[:24]), few.train.labels[:24]), []
+    for context in (nullcontext, half):
+        relaxed = Relaxed(replace(quick(name), relaxation=replace(quick(name).relaxation, noise=None)), tiny(space), 0)
+        relaxed.context = context
+        loss = relaxed.loss(relaxed.weights, relaxed.alphas, batch)
+        assert loss.dtype == torch.float32
+        found.append(torch.cat([g.flatten() for g in gradients(loss, relaxed.weights)]))
+    assert not torch.equal(*found)
+    assert torch.nn.functional.cosine_similarity(*found, dim=0) > 0.7
+
+
+def test_differences_of_gradients_are_taken_in_full_precision(few, tmp_path):
+    half = partial(torch.autocast, "cpu", torch.bfloat16)
+    assert Relaxed(quick("darts2"), tiny("digits"), 0, context=half).context is nullcontext
+    assert Relaxed(quick("darts"), tiny("digits"), 0, context=half).context is half
+    relaxed, history = relax(quick("noisy_darts"), tiny("digits"), few, 0, tmp_path / "a.safetensors", context=half)
+    assert all(weight.dtype == torch.float32 for weight in (*relaxed.weights.values(), *relaxed.alphas.values()))
+    assert np.isfinite([row["loss"] for row in history]).all()
 
 
 def test_weights_and_alphas_see_different_images(digits):
