@@ -13,44 +13,43 @@ from supernet.model import Supernet
 from supernet.static import Loss
 
 
-def taught(
-    net: Supernet,
-    loss: Loss,
-    images,
-    labels,
-    paths: np.ndarray,
-    size: np.ndarray,
-    share: float,
-    weight,
-    context: Context,
-) -> torch.Tensor:
-    """A step of paths (P, L) of these sizes (P,), their losses weighted (P,): losses (P,).
+class ImprovedStep:
+    """A step one path at a time; `share` is how much the others learn from the largest path, `strength` see `rates`."""
 
-    All but the largest learn for a `share` what the largest says of the images (in-place distillation of the sandwich
-    rule, arXiv 1903.05134).
-    """
-    with context():
-        stem = net.stem(images)
-    x, losses, teacher = stem.detach().requires_grad_(stem.requires_grad), torch.zeros(len(paths)), None
-    for i in np.argsort(-size, kind="stable").tolist():
-        with context():
-            logits = net.follow(x, paths[i].tolist())
-            value = loss(logits, labels)
-        losses[i] = value.detach()
-        if teacher is None:
-            teacher = logits.detach().float().softmax(-1)
-        elif share:
-            value = (1 - share) * value + share * F.cross_entropy(logits.float(), teacher)
-        (value * weight[i]).backward()
-    if stem.requires_grad:
-        stem.backward(x.grad)
-    return losses
+    def __init__(self, net: Supernet, loss: Loss, space: SearchSpace, share: float, strength: float, context: Context):
+        self.net, self.loss, self.space, self.context = net, loss, space, context
+        self.share, self.strength = share, strength
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray, cosine: float) -> torch.Tensor:
+        """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached; gradients are left in the net.
+
+        `cosine` is the share of the initial learning rate. All but the largest path learn for a share what the largest
+        says of the images (in-place distillation, arXiv 1903.05134, section 3.2).
+        """
+        rate = rates(self.space, paths, cosine, self.strength)
+        with self.context():
+            stem = self.net.stem(images)
+        x, losses, teacher = stem.detach().requires_grad_(stem.requires_grad), images.new_zeros(len(paths)), None
+        for i in np.argsort(-self.space.cost(paths)[:, 0], kind="stable").tolist():
+            with self.context():
+                logits = self.net.follow(x, paths[i].tolist())
+                value = self.loss(logits, labels)
+            losses[i] = value.detach()
+            if teacher is None:
+                teacher = logits.detach().float().softmax(-1)
+            else:
+                value = (1 - self.share) * value + self.share * F.cross_entropy(logits.float(), teacher)
+            (value * rate[i]).backward()
+        if stem.requires_grad:  # a grouped supernet has no stem that all paths share
+            stem.backward(x.grad)
+        return losses
 
 
-def weights(space: SearchSpace, paths: np.ndarray, cosine: float, strength: float) -> np.ndarray:
-    """Factors (P,) of the losses that give each path a learning rate of its own (DYNAS, arXiv 2503.10740).
+def rates(space: SearchSpace, paths: np.ndarray, cosine: float, strength: float) -> np.ndarray:
+    """Factors (P,) of the losses that give each path a learning rate of its own (DYNAS, arXiv 2503.10740, section 3).
 
-    The rate of a path falls as cosine ** gamma; gamma is smaller than 1 for large paths, larger for small ones.
+    The rate of a path falls as cosine ** gamma; gamma is 2 ** strength for the smallest network, its inverse for the
+    largest: small ones are learned early, large ones need the rate for longer.
     """
     low, high = space.cost_range()[:, 0]
     place = (space.cost(paths)[:, 0] - low) / max(1, high - low)

@@ -80,8 +80,13 @@ class FairStep:
     ):
         self.net, self.loss, self.size, self.context, self.static = net, loss, size, context, static
 
-    def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray) -> torch.Tensor:
-        """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached. ValueError if not even one fits."""
+    def __call__(
+        self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray, cosine: float = 1.0
+    ) -> torch.Tensor:
+        """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached. ValueError if not even one fits.
+
+        How far the learning rate has fallen changes nothing.
+        """
         while True:
             try:
                 if self.static is not None and self.size >= len(paths):

@@ -15,12 +15,13 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import checkpoint, command, fit, improved, prune, ranks, run_folder, sharing
+from supernet import checkpoint, command, fit, prune, ranks, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds
 from supernet.finetune import FinetunedOracle
+from supernet.improved import ImprovedStep
 from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
@@ -72,6 +73,8 @@ class Config:
             raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
         if self.shared_gradient not in ("mean", "sum"):
             raise ValueError(f"--shared-gradient must be mean or sum, got {self.shared_gradient!r}")
+        if self.schedule.teach and self.fairness not in ("strict", "expectation"):
+            raise ValueError("--teach is for steps of several paths: --fairness strict or expectation")
         for flag in ("seed", "snapshots"):
             if getattr(self, flag) < 0:
                 raise ValueError(f"--{flag} must not be negative, got {getattr(self, flag)}")
@@ -143,12 +146,7 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
 
     def backward(images, labels, number):
         paths = draw(number)
-        if schedule.teach or schedule.capacity:
-            weight = improved.weights(space, paths, fit.cosine(number / total), schedule.capacity)
-            size = space.cost(paths)[:, 0]
-            losses = improved.taught(net, recipe.loss, images, labels, paths, size, schedule.teach, weight, context)
-        else:
-            losses = step()(images, labels, paths)
+        losses = step()(images, labels, paths, fit.cosine(number / total))
         if config.shared_gradient == "mean":
             net.average(paths)
         return losses
@@ -171,16 +169,18 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     return restore(config, space, data, path) if schedule.ema else net, fitted
 
 
-def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep:
+def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep | ImprovedStep:
     """The training step as the config and the device want it."""
-    device, recipe = data.mean.device, config.recipe()
+    device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
     context, size = config.compute.context(device), config.speed.paths_per_pass
+    if schedule.teach or schedule.capacity:
+        return ImprovedStep(net, recipe.loss, space, schedule.teach, schedule.capacity, context)
     if not size:
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
         batch = recipe.batch_size // (team.size * team.parts)
         size = paths_that_fit(net, space.choices, images, batch, context, budget)
     static = None
-    if config.fairness == "strict" and can_be_static(net, space.choices) and not config.schedule.prune:
+    if config.fairness == "strict" and can_be_static(net, space.choices) and not schedule.prune:
         static = config.speed.static(net, recipe.loss, context, device)
     return FairStep(net, recipe.loss, size, context, static)
 

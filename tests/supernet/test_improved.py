@@ -12,6 +12,7 @@ from supernet.step import chunked
 
 SPACE = search_spaces.load("digits")
 PATHS = strict(SPACE.choices, 0, 0)
+EVERY = [np.eye(6, dtype=int)[layer] * np.arange(6)[:, None] for layer in range(6)]  # one layer's options, all else 0
 
 
 def gradients(take) -> tuple[torch.Tensor, dict]:
@@ -21,14 +22,15 @@ def gradients(take) -> tuple[torch.Tensor, dict]:
     return losses, {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
 
 
-def taught(share: float, weight=None):
-    size, weight = SPACE.cost(PATHS)[:, 0], np.ones(6) if weight is None else weight
-    return gradients(lambda *args: improved.taught(*args, size, share, weight, nullcontext))
+def taught(share: float, strength: float = 0.0, cosine: float = 1.0):
+    return gradients(
+        lambda net, loss, *batch: improved.ImprovedStep(net, loss, SPACE, share, strength, nullcontext)(*batch, cosine)
+    )
 
 
-def test_without_a_share_and_with_equal_weights_it_is_the_plain_step():
-    expected, found = gradients(lambda *args: chunked(*args, 1)), taught(0.0)
-    assert torch.allclose(expected[0].float(), found[0])
+def test_without_a_share_and_a_strength_it_is_the_plain_step():
+    expected, found = gradients(lambda *args: chunked(*args, 1)), taught(0.0, 0.0, 0.3)
+    assert torch.allclose(expected[0], found[0])
     assert expected[1].keys() == found[1].keys()
     assert all(torch.allclose(expected[1][name], found[1][name]) for name in expected[1])
 
@@ -45,17 +47,16 @@ def test_the_largest_path_is_not_taught_and_all_others_are():
         assert all(same) if i == largest else not all(same)
 
 
-def test_a_weight_scales_the_gradient_of_its_path_alone():
-    plain, found = taught(0.0)[1], taught(0.0, np.array([1, 1, 3, 1, 1, 1]))[1]
-    for i, path in enumerate(PATHS):
-        share = 3 if i == 2 else 1
+def test_each_path_has_the_rate_of_its_size():
+    plain, found = taught(0.0)[1], taught(0.0, 1.0, 0.5)[1]
+    for path, rate in zip(PATHS, improved.rates(SPACE, PATHS, 0.5, 1.0), strict=True):
         names = [name for name in plain if name.startswith(blocks(path))]
-        assert all(torch.allclose(found[name], share * plain[name]) for name in names)
+        assert all(torch.allclose(found[name], rate * plain[name]) for name in names)
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_large_paths_keep_a_higher_rate_for_longer(strength):
-    paths = np.array([[0] * 6, [5] * 6])  # the smallest and the largest
-    begin, middle = (improved.weights(SPACE, paths, cosine, strength) for cosine in (1.0, 0.5))
+    paths = np.stack([SPACE.cost(options).argsort(0)[[0, -1], 0] for options in EVERY], axis=1)
+    begin, middle = (improved.rates(SPACE, paths, cosine, strength) for cosine in (1.0, 0.5))
     assert begin.tolist() == [1, 1]
-    assert middle == pytest.approx([0.5**strength, 0.5 ** (2.0**-strength - 1)] if strength else [1, 1])
+    assert middle == pytest.approx([0.5 ** (2.0**strength - 1), 0.5 ** (2.0**-strength - 1)])

@@ -111,6 +111,7 @@ def test_dropped_options_keep_their_weights(config, small):
         (["--order-seed", "-1"], "--order-seed must not be negative"),
         (["--ema", "1"], "--ema must be from 0 to below 1"),
         (["--prune", "1"], "--prune must be from 0 to below 1"),
+        (["--teach", "0.5", "--fairness", "uniform"], "--teach is for steps of several paths"),
     ],
 )
 def test_wrong_schedules(script, tmp_path, flags, message):
