@@ -39,7 +39,7 @@ SCALES = {
     ),
     "cifar10-reduced": Scale(
         "--space digits --image-size 16 --train-images 10000 --score-images 2000 --epochs 8 --batch-size 64 --lr 0.1 "
-        "--evaluations 200",
+        "--evaluations 300",
         "--recipe digits --epochs 3",
         random=1,
         seeds=["0", "1"],

@@ -1,12 +1,16 @@
-"""Draws docs/search_efficiency.svg from its record: what is still missing of the true hypervolume, against evaluations.
+"""Draws the figures of docs/ from their records.
 
-python benchmarks/plot.py
+search_efficiency.svg: what is still missing of the true hypervolume, against evaluations. picks.svg: test accuracy of
+picks and of their random rivals, against multiply-adds.
+
+    python benchmarks/plot.py
 """
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import record
+from matplotlib.ticker import EngFormatter
 
 SHOWN = {
     "FairFront": "#c1272d",
@@ -29,17 +33,46 @@ def draw(axes, name: str, table: dict, evaluations: list[int]) -> None:
     axes.grid(alpha=0.3)
 
 
-def main() -> None:
+def efficiency() -> mpl.figure.Figure:
     r = record.load("search_efficiency")
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fairfront", "font.size": 9})
     figure, panels = plt.subplots(1, len(r["tables"]), figsize=(9, 3.6), sharey=True, layout="constrained")
     for axes, (name, table) in zip(panels, r["tables"].items(), strict=True):
         draw(axes, name, table, r["evaluations"])
     panels[0].set_ylabel("share of the true hypervolume missing")
     panels[-1].legend(fontsize=7)
+    return figure
+
+
+def picks() -> mpl.figure.Figure:
+    """A panel per record; bars are the deviation over the seeds."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("picks-*.json"))]
+    figure, panels = plt.subplots(
+        1, len(records), figsize=(4.5 * len(records), 3.2), squeeze=False, layout="constrained"
+    )
+    for axes, r in zip(panels[0], records, strict=True):
+        rivals = [rival for found in r["picks"].values() for rival in found["random"]]
+        points(axes, rivals, "#777777", "random, same multiply-adds")
+        points(axes, list(r["picks"].values()), "#c1272d", "picks")
+        for name, found in r["picks"].items():
+            axes.annotate(name, (found["madds"], found["test_accuracy"]), (5, 4), textcoords="offset points")
+        axes.set(xlabel="multiply-adds", ylabel="test accuracy", title=r["name"].removeprefix("picks-"))
+        axes.xaxis.set_major_formatter(EngFormatter())
+        axes.grid(alpha=0.3)
+    panels[0][0].legend(fontsize=7, loc="lower right")
+    return figure
+
+
+def points(axes, found: list[dict], colour: str, label: str) -> None:
+    madds, accuracy, spread = ([f[key] for f in found] for key in ("madds", "test_accuracy", "spread"))
+    axes.errorbar(madds, accuracy, spread, fmt="o", ms=4, color=colour, elinewidth=0.8, capsize=2, label=label)
+
+
+def main() -> None:
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fairfront", "font.size": 9})
     folder = record.ROOT / "docs"
     folder.mkdir(exist_ok=True)
-    figure.savefig(folder / "search_efficiency.svg", metadata={"Date": None})
+    for name, make in {"search_efficiency": efficiency, "picks": picks}.items():
+        make().savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
