@@ -56,6 +56,8 @@ class Config:
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
     cut: Real = None
     """What surely stays under this accuracy is judged by the first eighth of the images. Default: nothing."""
+    ray: Text = None
+    """Score on a Ray cluster: auto (that of this machine, or else one of its own) or HOST:PORT."""
 
     def __post_init__(self):
         objectives = goals.parse_objectives(self.objectives)
@@ -71,6 +73,8 @@ class Config:
             raise ValueError("--generations, --minutes and --stalled must not be negative")
         if self.engine not in ENGINES:
             raise ValueError(f"unknown --engine {self.engine!r}; known are {', '.join(ENGINES)}")
+        if self.ray and self.table:
+            raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):
             raise ValueError("--proposer needs images to learn from and --engine fairfront")
         if self.crowding_weights and (

@@ -4,6 +4,7 @@ Called again with the same --run it goes on where it was.
     python evo/search.py
     python evo/search.py --space fairnas --data folder --data-root DIR
     python evo/search.py --space nas_bench_macro --table nas-bench-macro_cifar10.json
+    python evo/search.py --ray auto
 """
 
 import time
@@ -20,6 +21,7 @@ from evo.archive import Archive, Generation
 from evo.config import Config
 from evo.engine import NSGA2, Engine, generation_rng
 from evo.peers import Deap, Peer, Pymoo
+from evo.pool import Pool, begin
 from evo.proposals.proposer import SHARE, RelaxationProposer
 from evo.ratios import default_proposers
 from results import front, pick
@@ -192,8 +194,10 @@ def load_table(config: Config) -> tuple[SearchSpace, TableOracle]:
     return space, oracle
 
 
-def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[list[RelaxationProposer], SupernetOracle]:
-    """The relaxations that propose, and the supernet that judges."""
+def train_everything(
+    config: Config, space: SearchSpace, data: Data, pool: Callable[[], Pool] | None
+) -> tuple[list[RelaxationProposer], SupernetOracle | Pool]:
+    """The relaxations that propose, and the supernet that judges: here, or in the `pool` once it is there."""
     print(
         f"{space.name}: {space.size:,} architectures; {len(data.train.labels):,} images train, "
         f"{len(data.score.labels):,} score; run folder {config.folder}"
@@ -201,6 +205,8 @@ def train_everything(config: Config, space: SearchSpace, data: Data) -> tuple[li
     context = config.supernet.compute.context(data.mean.device)
     relaxations = config.proposals.prepare(space, data, config.supernet.seed, config.folder, context)
     net, _ = train.train(config.supernet, space, data)
+    if pool:
+        return relaxations, pool().send(config.supernet, space, net, data, config.recalibrate, config.cut)
     return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
 
 
@@ -210,6 +216,7 @@ def main(config: Config) -> None:
     given = warm_start.read(config.warm_start, space)
     given = warm_start.allowed(given, costs.violation(given, config.limits()))
     make_engine(config, space, costs)  # limits that nothing meets end here, before anything is written
+    pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
     run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
@@ -217,7 +224,7 @@ def main(config: Config) -> None:
         print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
         oracle, relaxations = data, []
     else:
-        relaxations, oracle = train_everything(config, space, data)
+        relaxations, oracle = train_everything(config, space, data, pool)
     archive = Archive(config.folder / "archive.sqlite", config.names())
     engine = make_engine(config, space, costs, given, relaxations)
     evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)

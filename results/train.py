@@ -3,12 +3,13 @@ The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
 
     python results/train.py RUN --pick A
     python results/train.py RUN --pick A B C --seed 0 1 2           mean and spread at the end
+    python results/train.py RUN --pick A B C --seed 0 1 2 --ray auto       all at once, on the cluster or the cores
     python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
     python results/train.py RUN --transfer A --data folder --data-root DIR
 """
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 import search_spaces
-from results import front, recipes, stand_alone, trained
+from results import fan_out, front, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet import checkpoint, command, fit, run_folder, sharing
@@ -83,6 +84,9 @@ class Config:
     images: Images = field(default_factory=Images)
     training: fit.Training = field(default_factory=fit.Training)
     compute: Compute = field(default_factory=Compute)
+    ray: Text = None
+    """Train all picks and seeds at once on a Ray cluster: auto (that of this machine, or else one of its own) or
+    HOST:PORT. All of it must share the disk of RUN."""
 
     def __post_init__(self):
         for flag in ("name", "pick"):
@@ -158,6 +162,23 @@ def begin(net: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
 
 
 def main(config: Config) -> None:
+    cards = train_at_once(config) if config.ray else train_all(config)
+    if len(cards) > 1:
+        summary(cards)
+
+
+def train_at_once(config: Config) -> list[dict]:
+    """Each pick and seed by itself on the cluster; their cards."""
+    folder = Path(config.run)
+    space = search_spaces.load(**run_folder.require(folder)["space"])
+    jobs(config, folder, front.load(folder), space)  # picks that are not there end here
+    picks = config.pick if config.encoding is None and config.transfer is None else config.pick[:1]
+    single = [replace(config, pick=(pick,), seed=(seed,), ray=None) for pick in picks for seed in config.seed]
+    return fan_out.run(config.ray, train_all, single, folder)
+
+
+def train_all(config: Config) -> list[dict]:
+    """One network after another; their cards."""
     folder = Path(config.run)
     saved, content = run_folder.require(folder), front.load(folder)
     space = search_spaces.load(**saved["space"])
@@ -176,9 +197,7 @@ def main(config: Config) -> None:
         print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
     fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
     space = search_spaces.load(**{**saved["space"], **fits, **read_options(config.space_options)})
-    cards = [train(config, folder, job, seed, space, data.to(target), recipe) for job in asked for seed in config.seed]
-    if len(cards) > 1:
-        summary(cards)
+    return [train(config, folder, job, seed, space, data.to(target), recipe) for job in asked for seed in config.seed]
 
 
 def train(config: Config, folder: Path, job: Job, seed: int, space: SearchSpace, data: Data, recipe) -> dict:
@@ -236,4 +255,6 @@ def summary(cards: list[dict]) -> None:
 
 
 if __name__ == "__main__":
+    from results.train import Config, main  # by the names that other processes know
+
     command.call(main, Config, __doc__)

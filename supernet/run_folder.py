@@ -12,16 +12,8 @@ from pathlib import Path
 from supernet.checkpoint import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
-FREE = {
-    "run",
-    "device",
-    "threads",
-    "memory",
-    "compile",
-    "paths_per_pass",
-    "parts",
-    "workers",
-}  # may change, are not kept
+# These may change from call to call, and are not kept.
+FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass", "parts", "workers", "ray"}
 CODE = "::"  # names a function in a file
 GROWS = {"evaluations", "generations", "minutes", "stalled"}  # kept, and may be raised later
 

@@ -36,3 +36,17 @@ def _common(a: list[int], b: list[int]) -> int:
 def size(encodings: np.ndarray) -> int:
     """How many steps `walk` takes: the number of distinct prefixes, the empty one left out."""
     return sum(len(np.unique(encodings[:, : depth + 1], axis=0)) for depth in range(encodings.shape[1]))
+
+
+def pieces(encodings: np.ndarray, n: int) -> list[np.ndarray]:
+    """The rows of `encodings` (N, L) in at most n lots, of about equal `size`: each a contiguous piece of the trie.
+
+    A cut between two rows makes their common prefix twice; it lies where that and the imbalance add up to least.
+    """
+    order = np.lexsort(encodings.T[::-1])
+    before, after = encodings[order[:-1]], encodings[order[1:]]
+    differs = before != after
+    shared = np.where(differs.any(1), differs.argmax(1), encodings.shape[1])
+    steps = encodings.shape[1] + np.r_[0, np.cumsum(encodings.shape[1] - shared)]  # of the rows up to each
+    cuts = {int(np.argmin(np.abs(steps[:-1] - steps[-1] * k / n) + shared)) + 1 for k in range(1, n) if len(shared)}
+    return np.split(order, sorted(cuts)) if len(order) else []
