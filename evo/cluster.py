@@ -11,6 +11,10 @@ import os
 import platform
 import secrets
 import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -76,10 +80,25 @@ def connect(address: str) -> ModuleType:
     if not ray.is_initialized():
         quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.CRITICAL}
         try:
-            ray.init(found or "local", **quiet)
+            _in_a_thread_that_stays(partial(ray.init, found or "local", **quiet))
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             raise ValueError(f"Ray at {found or 'this machine'} cannot be joined: {error}") from error
     return ray
+
+
+def _in_a_thread_that_stays(work: Callable[[], object]) -> None:
+    """Linux ends the processes that Ray starts together with the thread that started them."""
+    done: Future = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # the caller's
+            done.set_exception(error)
+        threading.Event().wait()
+
+    threading.Thread(target=run, daemon=True).start()
+    done.result()
 
 
 def share(ray: ModuleType, device: str, cores: int = 1) -> tuple[str, dict[str, int]]:

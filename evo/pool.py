@@ -6,11 +6,10 @@ replaced, and its piece given to another. Shapes: N population, L layers.
 """
 
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import median
 from types import ModuleType
@@ -205,16 +204,9 @@ def begin(address: str, device: str) -> Callable[[], Pool]:
     A cluster at a HOST:PORT runs already: it is waited for here, so that ValueError ends what it must not begin.
     """
     cluster.check(address)
-    made = Future()
-
-    def make() -> None:
-        try:
-            made.set_result(Pool(cluster.connect(address), device))
-        except BaseException as error:  # the caller's, who waits
-            made.set_exception(error)
-        threading.Event().wait()  # for ever: Linux ends what Ray has started together with the thread that did
-
-    threading.Thread(target=make, daemon=True).start()
+    executor = ThreadPoolExecutor(1)
+    made = executor.submit(lambda: Pool(cluster.connect(address), device))
+    executor.shutdown(wait=False)
     if address != cluster.AUTO:
         made.result()
     return made.result
