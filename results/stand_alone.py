@@ -22,6 +22,7 @@ from supernet import checkpoint
 from supernet.data import Data
 from supernet.memory import Context
 from supernet.progress import Progress
+from supernet.ranks import Team
 from supernet.sources import Images
 from supernet.steps import Steps
 from supernet.stream import Stream
@@ -51,15 +52,16 @@ def fit(
     files: Files,
     meta: dict,
     title: str,
-    parts: int = 1,
+    team: Team | None = None,
     context: Context = nullcontext,
 ) -> list[dict]:
     """Trains `net` from `files.last` if it is there; afterwards `net` holds the best weights, in eval mode.
 
-    Every batch is computed in so many `parts`, forward passes within `context` (autocast). Returns one row of figures
-    per epoch. FloatingPointError if the loss is no number: `files.last` then holds the last good epoch.
+    Each process of the `team` computes its share of every batch, forward passes within `context` (autocast); the first
+    one writes. What a recipe mixes, it mixes within a share. Returns one row of figures per epoch.
+    FloatingPointError if the loss is no number: `files.last` then holds the last good epoch.
     """
-    learner = _learner(net, data, recipe, seed)
+    learner, team = _learner(net, data, recipe, seed), team or Team()
     kept = copy.deepcopy(learner).eval() if recipe.ema else learner
     state = Trained(learner, kept, recipe.make_optimizer(learner))
     history = _restore(state, files.last, meta)
@@ -68,16 +70,19 @@ def fit(
             grow(epoch / recipe.epochs)
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
             steps = Steps(progress, epoch, data, recipe, MEND)
-            loss = _epoch(state, data, recipe, steps, rng, parts, context)
+            loss = team.mean(_epoch(state, data, recipe, steps, rng, team, context))
+            team.average_statistics(learner)
+            team.average_statistics(kept)
             seconds = time.monotonic() - start
             figures = {"loss": loss, **scores(_bare(kept), data.score, data.normalise, context)}
             best = max((row["accuracy"] for row in history), default=0.0)
             history.append({"epoch": epoch + 1, **figures, "seconds": seconds})
-            if figures["accuracy"] >= best:
+            if figures["accuracy"] >= best and team.first:
                 checkpoint.save(files.best, _prefixed("net", _bare(kept)), {**meta, "best_epoch": epoch + 1})
-            checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
+            if team.first:
+                checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
             progress.advance(1, **figures)
-    tensors, _ = checkpoint.load(files.best, meta["kind"])
+    tensors, _ = team.in_turn(lambda: checkpoint.load(files.best, meta["kind"]))
     net.load_state_dict(_part(tensors, "net"))
     net.eval()
     return history
@@ -96,42 +101,45 @@ def _bare(net: nn.Module) -> nn.Module:
     return net.net if isinstance(net, regularise.Watched) else net
 
 
-def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, parts: int, context: Context) -> float:
-    """The mean loss of one epoch."""
+def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, team: Team, context: Context) -> float:
+    """The mean loss of one epoch, of this process's images."""
     state.net.train()
     with torch.random.fork_rng():  # dropout and augmentation draw from PyTorch's global generator
-        torch.manual_seed(int(rng.integers(2**63)))
-        for images, labels in _batches(data, recipe, rng):
+        draws = int(rng.integers(2**63))
+        torch.manual_seed(draws)
+        for images, labels in _batches(data, recipe, rng, team):
             for group in state.optimizer.param_groups:
                 group["lr"] = steps.rate()
-            steps.passed(_update(state, images, labels, recipe, parts, context))
+            steps.passed(_update(state, images, labels, recipe, team, draws + steps.number, context))
     return steps.mean()
 
 
-def _batches(data: Data, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One epoch of mini-batches, with all that the recipe does to them."""
+def _batches(data: Data, recipe: Recipe, rng, team: Team) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One epoch of this process's shares of mini-batches, with all that the recipe does to them."""
     also = partial(regularise.randaugment, operations=recipe.randaugment) if recipe.randaugment else None
-    for images, labels in data.batches(recipe.batch_size, rng, also):
+    for images, labels in data.batches(recipe.batch_size, rng, also, team.share):
         if recipe.cutout:
             images = regularise.cutout(images, recipe.cutout)
         yield regularise.mixed(images, labels, recipe, len(data.classes))
 
 
-def _update(state: Trained, images, labels, recipe: Recipe, parts: int, context: Context) -> torch.Tensor:
+def _update(state: Trained, images, labels, recipe: Recipe, team: Team, seed: int, context: Context) -> torch.Tensor:
     """One step of the optimiser; the loss, detached."""
-    state.optimizer.zero_grad()
-    total = torch.zeros((), device=images.device)
-    for part, wanted in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+
+    def backward(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with context():
-            loss = regularise.loss(state.net(part), wanted, recipe) * (len(part) / len(images))
+            loss = regularise.loss(state.net(images), labels, recipe)
         loss.backward()
-        total += loss.detach()
+        return loss.detach()
+
+    state.optimizer.zero_grad()
+    loss = team.step(state.net, backward, images, labels, seed)
     if recipe.clip:
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     state.optimizer.step()
     if recipe.ema:
         _average(state.kept, state.net, recipe.ema)
-    return total
+    return loss
 
 
 @torch.no_grad()

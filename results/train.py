@@ -6,6 +6,7 @@ The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
     python results/train.py RUN --pick A B C --seed 0 1 2 --ray auto       all at once, on the cluster or the cores
     python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
     python results/train.py RUN --transfer A --data folder --data-root DIR
+    torchrun --nproc-per-node 8 -- results/train.py RUN --pick A
 """
 
 import re
@@ -21,11 +22,12 @@ import search_spaces
 from results import fan_out, front, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, run_folder, sharing
+from supernet import checkpoint, command, fit, ranks, run_folder, sharing
 from supernet.command import Run, Text, Whole
 from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
 from supernet.kernels import quicken
+from supernet.ranks import Split, Team
 from supernet.train import read_options
 
 
@@ -79,8 +81,7 @@ class Config:
     """Begin with the supernet's weights instead of fresh ones."""
     recipe: Text = None
     """digits, cifar, darts_cifar, imagenet_mnasnet or imagenet_modern. Default: digits for digits, else cifar."""
-    parts: int = 1
-    """Compute every batch in so many parts, where it does not fit in memory."""
+    split: Split = field(default_factory=Split)
     images: Images = field(default_factory=Images)
     training: fit.Training = field(default_factory=fit.Training)
     compute: Compute = field(default_factory=Compute)
@@ -101,8 +102,6 @@ class Config:
         if self.transfer is not None and (self.encoding is not None or self.inherit):
             raise ValueError("--transfer has its own architecture and weights: leave out --encoding and --inherit")
         read_options(self.space_options)
-        if self.parts < 1:
-            raise ValueError(f"--parts must be at least 1, got {self.parts}")
 
 
 class Job(NamedTuple):
@@ -179,16 +178,19 @@ def train_at_once(config: Config) -> list[dict]:
 
 def train_all(config: Config) -> list[dict]:
     """One network after another; their cards."""
+    with ranks.team(config.split.parts, config.compute.target()) as team:
+        return _train_all(config, team)
+
+
+def _train_all(config: Config, team: Team) -> list[dict]:
     folder = Path(config.run)
     saved, content = run_folder.require(folder), front.load(folder)
     space = search_spaces.load(**saved["space"])
     asked = jobs(config, folder, content, space)
     images = config.images.over(saved["settings"]["supernet"])
     recipe = config.training.over(recipes.find(config.recipe, images.data))
-    if 2 * config.parts > recipe.batch_size:
-        raise ValueError(f"--parts {config.parts} of {recipe.batch_size} images leave less than two in one")
     target = config.compute.target()
-    data = load(images)
+    data = team.in_turn(lambda: load(images))
     config.compute.set_threads(data.image_size)
     moved = Images(data_root=config.images.data_root, workers=config.images.workers)
     if config.images == moved and data.fingerprint() != saved["data"]:
@@ -197,10 +199,21 @@ def train_all(config: Config) -> list[dict]:
         print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
     fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
     space = search_spaces.load(**{**saved["space"], **fits, **read_options(config.space_options)})
-    return [train(config, folder, job, seed, space, data.to(target), recipe) for job in asked for seed in config.seed]
+    team.check_shared(folder)
+    data = data.to(target)
+    return [train(config, folder, job, seed, space, data, recipe, team) for job in asked for seed in config.seed]
 
 
-def train(config: Config, folder: Path, job: Job, seed: int, space: SearchSpace, data: Data, recipe) -> dict:
+def train(
+    config: Config,
+    folder: Path,
+    job: Job,
+    seed: int,
+    space: SearchSpace,
+    data: Data,
+    recipe: recipes.Recipe,
+    team: Team,
+) -> dict:
     """Trains, tests, writes the card and prints it."""
     name = job.name + (f"-seed{seed}" if seed else "")
     net = space.build(job.encoding)
@@ -209,17 +222,20 @@ def train(config: Config, folder: Path, job: Job, seed: int, space: SearchSpace,
     if fresh:
         print(f"{name}: begins afresh, for its shape is another: {', '.join(fresh)}")
     net = quicken(net).to(data.mean.device, memory_format=torch.channels_last)
+    if config.split.sync_batch_norm:
+        net = team.synchronised(net)
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": job.encoding, "seed": seed, "start": job.start}
-    meta |= {"recipe": asdict(recipe), "parts": config.parts, "images": data.fingerprint()}
+    meta |= {"recipe": asdict(recipe), "parts": config.split.parts, "images": data.fingerprint()}
     meta["input"] = {"scale": "0..255", "mean": data.mean.tolist(), "std": data.std.tolist()}
     where, context = trained.files(folder, name), config.compute.context(data.mean.device)
-    history = stand_alone.fit(net, data, recipe, seed, where, meta, name, config.parts, context)
+    history = stand_alone.fit(net, data, recipe, seed, where, meta, name, team, context)
     score, test = (stand_alone.scores(net, part, data.normalise, context) for part in (data.score, data.test))
     madds, params = space.cost([job.encoding])[0].tolist()
     card = {"name": name, "pick": job.name, **meta, "madds": madds, "params": params}
     card |= {"supernet_accuracy": job.supernet_accuracy, "best_epoch": best_epoch(history), "epochs": len(history)}
     card |= {"score_accuracy": score["accuracy"], "test_accuracy": test["accuracy"], "test_top5": test["top5"]}
-    checkpoint.save_json(folder / "trained" / f"{name}.json", card)
+    if team.first:
+        checkpoint.save_json(folder / "trained" / f"{name}.json", card)
     show(card, space, data, folder)
     return card
 

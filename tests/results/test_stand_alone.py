@@ -11,6 +11,7 @@ from results.stand_alone import Files
 from search_spaces.blocks import initialise
 from supernet import checkpoint
 from supernet.fit import accuracy
+from supernet.ranks import Team
 
 EVERYTHING = replace(
     RECIPES["darts_cifar"], epochs=3, batch_size=64, ema=0.9, mixup=0.2, cutmix=1.0, randaugment=1, warmup=1
@@ -44,7 +45,7 @@ def fit(small, recipe, folder, parts=1, kind="chain"):
     net = network(kind)
     initialise(net, torch.Generator().manual_seed(0))
     files = Files(folder / "best.safetensors", folder / "last.safetensors")
-    return net, files, stand_alone.fit(net, small, recipe, 0, files, {"kind": "stand-alone"}, "net", parts)
+    return net, files, stand_alone.fit(net, small, recipe, 0, files, {"kind": "stand-alone"}, "net", Team(parts=parts))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,14 +91,14 @@ def test_the_mean_of_weights_follows_its_recurrence():
 
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole():
     recipe = replace(RECIPES["digits"], weight_decay=0.0, momentum=0.0, clip=0.5)
-    images, labels = torch.randn(10, 6), torch.arange(10) % 4
+    images, labels = torch.randn(12, 6), torch.arange(12) % 4
     after = []
     for parts in (1, 3):
         net = torch.nn.Linear(6, 4)
         torch.nn.init.ones_(net.weight)
         torch.nn.init.zeros_(net.bias)
         state = stand_alone.Trained(net, net, recipe.make_optimizer(net))
-        loss = stand_alone._update(state, images, labels, recipe, parts, stand_alone.nullcontext)
+        loss = stand_alone._update(state, images, labels, recipe, Team(parts=parts), 0, stand_alone.nullcontext)
         after.append((loss, net.weight.detach()))
     assert after[0][0] == pytest.approx(after[1][0])
     assert torch.allclose(after[0][1], after[1][1], atol=1e-6)

@@ -139,7 +139,7 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--seed", "-1"], "--seed must not be negative"),
         (["--recipe", "x"], "unknown --recipe 'x'; known are digits, cifar"),
         (["--parts", "0"], "--parts must be at least 1"),
-        (["--parts", "5", "--batch-size", "8"], "leave less than two in one"),
+        (["--parts", "5", "--batch-size", "8"], "equal pieces of two or more"),
         (["--pick", "A", "B", "--name", "x"], "--name is for one network"),
         (["--transfer", "A"], "has no trained 'A'"),
         (["--transfer", "A", "--inherit"], "leave out --encoding and --inherit"),

@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from results import train as stand_alone_train
+from results import trained
 from supernet import checkpoint, ranks, train
 from supernet.sync import SyncBatchNorm2d
 
@@ -83,6 +85,18 @@ def test_a_killed_process_is_started_again_and_the_weights_are_those_of_an_unint
     parameters = [name for name in whole[0] if "running" not in name and "tracked" not in name]
     assert all(torch.equal(whole[0][name], resumed[0][name]) for name in parameters)
     assert [row["epoch"] for row in resumed[1]["history"]] == [1, 2, 3]
+
+
+def test_two_processes_train_a_pick_as_one_does_in_two_parts(script, run_copy):
+    arguments = ("--pick", "A", "--epochs", "2", "--batch-size", "32", "--train-images", "128", "--threads", "1")
+    assert script(stand_alone_train, run_copy, *arguments, "--parts", "2", "--name", "alone").code == 0
+    process = torchrun("--", "results/train.py", str(run_copy), *arguments, "--name", "together")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output.decode()
+    assert output.decode().count("stand-alone, test") == 1
+    alone, together = (load_file(trained.files(run_copy, name).last) for name in ("alone", "together"))
+    parameters = [name for name in alone if "running" not in name and "tracked" not in name]
+    assert all(torch.equal(alone[name], together[name]) for name in parameters)
 
 
 @pytest.fixture
