@@ -79,6 +79,11 @@ class GroupedSupernet(Supernet):
         parts = [part for member in self.members for part in _parts(member)]
         self.parts = nn.ModuleList(dict.fromkeys(parts))  # each once, whoever shares it
 
+    def train(self, mode: bool = True) -> "GroupedSupernet":
+        for member in self.members:  # whose parts alone are registered, since some stand in several
+            member.train(mode)
+        return super().train(mode)
+
     def groups(self, encodings) -> np.ndarray:
         """(N, L) -> (N,)."""
         return group(self.space, self.sharing, self.seed, np.asarray(encodings))

@@ -95,6 +95,15 @@ def test_two_groups_of_a_cell_space_share_the_stem_and_the_first_cells_and_nothi
     assert weights(net, [0, 1, 2]) & weights(net, [3, 1, 2]) == (first if prefix else set())
 
 
+def test_a_grouped_cell_supernet_moves_its_statistics_in_training_mode_alone():
+    net = build(search_spaces.load("three_edge", image_size=8, channels=2), Sharing(2), 0)
+    images, path = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)), [[0, 1, 2]]
+    for mode in (True, False, True):
+        before = {name: tensor.clone() for name, tensor in net.named_buffers()}
+        net.train(mode)(images, path)
+        assert any(not torch.equal(before[name], tensor) for name, tensor in net.named_buffers()) is mode
+
+
 def test_a_group_of_cells_gets_the_mean_gradient_of_what_all_its_paths_use():
     net = build(search_spaces.load("three_edge", image_size=8, channels=2), Sharing(2, "similar", 1), 0).eval()
     images, labels = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(2)
