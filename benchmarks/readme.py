@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import record
+from ranking import BENCHES, CHANGES, PLAIN, READINGS
 
 from evo.proposals import methods
 
@@ -272,6 +273,25 @@ def ranking(space: str, scale: str) -> str:
     return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, source(r)])
 
 
+def changes() -> str:
+    """What every change and every other reading gains on every space, at the largest scale that is measured."""
+    found = {space: _largest(space) for space in BENCHES}
+    named = [("ahead_of_strict", name) for name in CHANGES] + [("ahead_of_plain", name) for name in READINGS]
+    rows = []
+    for key, name in named:
+        leads = [(r or {}).get(key, {}).get(name) for r in found.values()]
+        if name != PLAIN:
+            rows.append([name, *(_lead(lead) if lead else "not measured" for lead in leads)])
+    scales = [f"`{space}`{', ' + r['scale'] if r else ''}" for space, r in found.items()]
+    return table(["tau gained by", *scales], rows)
+
+
+def _largest(space: str) -> dict | None:
+    names = [f"ranking-{space}-{scale}" for scale in ("full", "reduced")]
+    there = [name for name in names if (record.RECORDS / f"{name}.json").exists()]
+    return record.load(there[0]) if there else None
+
+
 def trust() -> str:
     """What the records of all spaces and scales say in a line each."""
     records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
@@ -388,11 +408,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "picks-table": picks,
     "report-table": report,
     **{
-        f"ranking-{space}-{scale}": partial(ranking, space, scale)
-        for space in ("nas_bench_macro", "nas_bench_201", "three_edge")
-        for scale in ("reduced", "full")
+        f"ranking-{space}-{scale}": partial(ranking, space, scale) for space in BENCHES for scale in ("reduced", "full")
     },
     "ranking-trust": trust,
+    "ranking-changes": changes,
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
     "search-overhead": search_overhead,
