@@ -69,7 +69,7 @@ def decisions(space: SearchSpace) -> list[Decision]:
         layers = [(stage, layer) for stage, layers in enumerate(space.stages) for layer in layers]
         return [Decision(f"layer {k:02}", stage, list(layer.options)) for k, (stage, layer) in enumerate(layers, 1)]
     found = {}
-    for i, (edges, which, option) in enumerate(space.decisions.slots()):
+    for i, (edges, which, option) in enumerate(space.decisions.layout()):
         same, place = len({edge.options for edge in edges}) == 1, f"slot {i + 1:02}"
         names = list(edges[0].options) if same else [str(k) for k in range(len(edges[0].options))]
         found[option] = Decision(f"{place}, on the edge", 0, names)

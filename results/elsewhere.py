@@ -21,7 +21,7 @@ def _package(name: str):
 
 
 def tensorboard(run: Run, folder: Path) -> Path:
-    """Loss and accuracy of every training by epoch, hypervolume of every proposer by evaluations."""
+    """Figures of every training and relaxation by epoch, hypervolume of every proposer by evaluations."""
     _package("tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
@@ -31,6 +31,10 @@ def tensorboard(run: Run, folder: Path) -> Path:
             for epoch, row in enumerate(history, 1):
                 for figure in ("loss", "accuracy"):
                     writer.add_scalar(f"{name}/{figure}", row[figure], epoch)
+        for name, relaxed in run.relaxations.items():
+            for figure, rows in relaxed.curves.items():
+                for epoch, value in rows:
+                    writer.add_scalar(f"{name}/{figure}", value, epoch)
         for name, curve in curves.convergence(run.scored, run.objectives, run.limits, run.names).items():
             for evaluations, share in curve:
                 writer.add_scalar(f"search/hypervolume of {name}", share, int(evaluations))

@@ -126,7 +126,7 @@ def _slots(space: Cell) -> dict:
     slots = [
         {"kind": s.edges[0].kind, "to": s.edges[0].to, "which": s.which, "option": s.option}
         | {"edges": [{"source": edge.source, "options": edge.options} for edge in s.edges]}
-        for s in space.decisions.slots()
+        for s in space.decisions.layout()
     ]
     return {"inputs": space.inputs, "sparse": space.decisions.sparse, "slots": slots}
 

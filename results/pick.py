@@ -94,6 +94,12 @@ def standard(points: Sequence[front.Point], objectives: Sequence[Objective]) -> 
     return abc(points) | ({"knee": knee(points, objectives)} if points else {})
 
 
+def of(content: dict) -> dict[str, front.Point]:
+    """The standard picks of what front.json holds, and those that it names besides."""
+    objectives = [Objective(*item) for item in content["objectives"].items()]
+    return content["picks"] | standard(content["front"], objectives)
+
+
 def within(points: Sequence[front.Point], limits: Sequence[Limit]) -> front.Point:
     """The most accurate point within the limits; ValueError says which comes nearest if none is."""
     missed = violation(rows(points), limits)
@@ -124,9 +130,8 @@ def main(config: Config) -> None:
     space = search_spaces.load(content["space"], **content["space_options"])
     path = folder / "archive.sqlite"
     archive = Archive(path) if path.exists() else None
-    objectives = [Objective(*item) for item in content["objectives"].items()]
-    content["picks"] |= standard(content["front"], objectives)
-    picks, new = content["picks"], config.name or ("limited" if config.encoding is None else "own")
+    content["picks"] = picks = of(content)
+    new = config.name or ("limited" if config.encoding is None else "own")
     if config.limits():
         picks[new] = within(content["front"], config.limits())
     if config.encoding is not None:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 import search_spaces
-from results import fan_out, front, recipes, stand_alone, trained
+from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet import checkpoint, command, fit, ranks, run_folder, sharing
@@ -123,11 +123,11 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
     if config.encoding is not None:
         points = {config.name or "own": {"encoding": list(space.parse(config.encoding)), "accuracy": None}}
     else:
-        points = {}
-        for pick in config.pick:
-            if pick not in content["picks"]:
-                raise ValueError(f"{folder} has no pick {pick!r}; it has {', '.join(content['picks']) or 'none'}")
-            points[config.name or pick] = content["picks"][pick]
+        points, known = {}, pick.of(content)
+        for name in config.pick:
+            if name not in known:
+                raise ValueError(f"{folder} has no pick {name!r}; it has {', '.join(known) or 'none'}")
+            points[config.name or name] = known[name]
     marks = [mark for mark, on in (("inherited", config.inherit), (config.images.data, config.images.data)) if on]
     marks += [option.replace("=", "") for option in config.space_options]
     start = "supernet" if config.inherit else "scratch"
@@ -264,10 +264,10 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
 def summary(cards: list[dict]) -> None:
     """Test accuracy per architecture, over its seeds."""
     print("\ntest accuracy, mean and standard deviation over the seeds")
-    for pick in dict.fromkeys(card["pick"] for card in cards):
-        found = [card["test_accuracy"] for card in cards if card["pick"] == pick]
+    for name in dict.fromkeys(card["pick"] for card in cards):
+        found = [card["test_accuracy"] for card in cards if card["pick"] == name]
         spread = f" +- {stdev(found):.4f}" if len(found) > 1 else ""
-        print(f"{pick:12} {mean(found):.4f}{spread}   of {len(found)}, {min(found):.4f} to {max(found):.4f}")
+        print(f"{name:12} {mean(found):.4f}{spread}   of {len(found)}, {min(found):.4f} to {max(found):.4f}")
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ class Decisions(ABC):
         """(N, L) -> (N, L): equal networks get equal encodings."""
 
     @abstractmethod
-    def slots(self) -> list[Slot]:
-        """All of them, in the order of the encoding."""
+    def layout(self) -> list[Slot]:
+        """Every slot, in the order of the encoding."""
 
     @abstractmethod
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ class EveryEdge(Decisions):
     def canonical(self, encodings: np.ndarray) -> np.ndarray:
         return encodings
 
-    def slots(self) -> list[Slot]:
+    def layout(self) -> list[Slot]:
         return [Slot((edge,), None, i) for i, edge in enumerate(self.edges)]
 
     def picked(self, encodings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +138,7 @@ class Slots(Decisions):
         empty = ~alive[:, self.inputs :].any(1)
         source[empty, 0, 0], option[empty, 0, 0] = self.inputs - 1, lone
 
-    def slots(self) -> list[Slot]:
+    def layout(self) -> list[Slot]:
         found = []
         for i, (kind, node, _) in enumerate(product(*map(range, self.shape[:3]))):
             first = self.first[kind, node]

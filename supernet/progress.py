@@ -20,7 +20,7 @@ class Progress:
         console = Console(stderr=True)
         self.bar = None
         if console.is_terminal:
-            columns = (BarColumn(bar_width=8), TextColumn("{task.completed:g}/{task.total}"), TimeElapsedColumn())
+            columns = (BarColumn(bar_width=8), TextColumn("{task.completed:.10g}/{task.total}"), TimeElapsedColumn())
             text = TextColumn("{task.fields[figures]}")
             left = TimeRemainingColumn(compact=True)
             self.bar = Bar(TextColumn("{task.description}"), *columns, TextColumn("left"), left, text, console=console)
@@ -44,15 +44,16 @@ class Progress:
     def part(self, share: float, **figures: float) -> None:
         """So much of the next one, 0..1, is done; figures that are not given stay."""
         self.figures |= figures
-        done, text = self.done + share, " ".join(f"{name} {_number(value)}" for name, value in self.figures.items())
+        done = round(self.done + share, 2)
+        text = " ".join(f"{name} {_number(value)}" for name, value in self.figures.items())
         if self.bar:
-            self.bar.update(self.task, completed=round(done, 2), figures=text)
+            self.bar.update(self.task, completed=done, figures=text)
         elif (self.done >= self.total and not share) or time.monotonic() - self.printed >= PLAIN_SECONDS:
             self.printed = time.monotonic()
             elapsed = self.printed - self.start
             left = elapsed / max(0.01, done - self.first) * (self.total - done)
             times = f"{elapsed:.0f} s, {left:.0f} s left"
-            print(f"{self.title} {done:.6g}/{self.total}  {text}  {times}", file=sys.stderr, flush=True)
+            print(f"{self.title} {done:.10g}/{self.total}  {text}  {times}", file=sys.stderr, flush=True)
 
 
 def _number(value: float) -> str:

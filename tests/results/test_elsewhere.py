@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import pytest
@@ -14,6 +15,23 @@ def test_tensorboard_has_the_runs_curves(script, run_copy):
     losses = [event.value for event in events.Scalars("supernet/loss")]
     assert losses == pytest.approx([row["loss"] for row in run.supernet])
     assert events.Scalars("search/hypervolume of all")[-1].step == len(run.scored.rows)
+
+
+def test_tensorboard_has_how_relaxations_fared(script, cell_run, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run = shutil.copytree(cell_run, tmp_path / "run")
+    assert script(report, run, "--tensorboard").code == 0
+    events = accumulator.EventAccumulator(str(run / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("darts/eigenvalue")] == [1, 3]
+
+
+def test_the_optuna_study_has_cells_too(script, cell_run, tmp_path):
+    pytest.importorskip("optuna")
+    run = shutil.copytree(cell_run, tmp_path / "run")
+    assert script(report, run, "--optuna").code == 0
+    text = (run / "optuna.journal").read_text()
+    assert "slot 01, on the edge" in text
+    assert "sep_conv_3x3" in text
 
 
 def test_the_optuna_study_has_the_runs_front(script, run_copy):

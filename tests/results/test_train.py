@@ -130,7 +130,7 @@ def test_any_encoding_can_be_trained(script, run_copy):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--pick", "Z"], "no pick 'Z'; it has A, B, C"),
+        (["--pick", "Z"], "no pick 'Z'; it has A, B, C, knee"),
         (["--pick", "../Z"], "--pick must be"),
         (["--encoding", "12"], "6 layers, got 2"),
         (["--encoding", "999999"], "no option '9'"),

@@ -244,7 +244,7 @@ def test_slots_say_where_an_encoding_holds_its_edges(name, rng):
     space = search_spaces.load(name)
     decisions, encodings = space.decisions, space.sample(rng, 20)
     edges, options = decisions.picked(encodings)
-    for s, slot in enumerate(decisions.slots()):
+    for s, slot in enumerate(decisions.layout()):
         which = 0 * encodings[:, 0] if slot.which is None else encodings[:, slot.which]
         assert [slot.edges[k] for k in which] == [decisions.edges[e] for e in edges[:, s]]
         assert (encodings[:, slot.option] == options[:, s]).all()
