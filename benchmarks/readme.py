@@ -15,7 +15,7 @@ from ranking import BENCHES, CHANGES, PLAIN, READINGS
 
 from evo.proposals import methods
 
-DOCUMENTS = tuple(record.ROOT / name for name in ("README.md", "docs/ranking.md", "docs/scaling.md"))
+DOCUMENTS = (record.ROOT / "README.md", *sorted((record.ROOT / "docs").glob("*.md")))
 
 
 def quoted(lines: list[str]) -> str:
@@ -237,6 +237,38 @@ def search_overhead() -> str:
     return f"{table(head, rows)}\n\n{source(r)}"
 
 
+def cluster() -> str:
+    """What the Ray pool gains and costs; or that nobody has measured it."""
+    if not (record.RECORDS / "cluster.json").exists():
+        return "What it gains and costs: not measured (`benchmarks/cluster.py`)."
+    r = record.load("cluster")
+    two = f"{r['ratio']:.2f} ({r['ratio_min']:.2f} to {r['ratio_max']:.2f})"
+    sides = {"here": "", "one": "1.00", "two": two}
+    names = {"here": "here, one thread", "one": "one worker", "two": "two workers"}
+    rows = [[names[side], f"{r[f'{side}_seconds']:.2f} s", ratio] for side, ratio in sides.items()]
+    spread = f"{r['overhead_min']:.2f} to {r['overhead_max']:.2f}"
+    text = (
+        f"All three give the same scores; the machine was under a load of {r['load']:.0f}. Where next to nothing is to "
+        f"be computed a population takes {r['overhead_seconds']:.2f} s ({spread}). Ray started while the supernet "
+        f"trained for {r['training_seconds']:.0f} s, and was then waited for {r['waited_seconds']:.1f} s."
+    )
+    head = ["70 networks of the digits", "time", "throughput (spread)"]
+    return f"{table(head, rows)}\n\n{text}\n\n{source(r)}"
+
+
+def cluster_kills() -> str:
+    if not (record.RECORDS / "cluster_kills.json").exists():
+        return "What is lost when everything dies: not measured (`benchmarks/cluster_kills.py`)."
+    r = record.load("cluster_kills")
+    died = ", ".join(f"{kind} {n} times" for kind, n in r["kills"].items())
+    text = (
+        f"Killed at random moments of the same search, {r['searches']} times in all: {died}. Of "
+        f"{r['evaluations']:,} evaluations {r['lost']} were lost, {r['doubled']} were there twice, and {r['other']} "
+        "were other than in the same search without a cluster."
+    )
+    return f"{text}\n\n{source(r)}"
+
+
 def ranking(space: str, scale: str) -> str:
     """The table of one space at one scale, and what it says of the questions; or that nobody has measured it."""
     name = f"ranking-{space}-{scale}"
@@ -417,6 +449,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "search-overhead": search_overhead,
     "scaling-step": scaling_step,
     "scaling-evaluations": scaling_evaluations,
+    "cluster-table": cluster,
+    "cluster-kills": cluster_kills,
 }
 
 
