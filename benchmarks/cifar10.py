@@ -18,7 +18,7 @@ import record
 
 from evo.archive import Archive
 from results import front
-from supernet import checkpoint
+from supernet import checkpoint, files
 
 
 class Scale(NamedTuple):
@@ -71,7 +71,7 @@ def main() -> None:
         "supernet_seconds": sum(row["seconds"] for row in meta["history"]),
         "search_seconds": Archive(record.ROOT / run / "archive.sqlite").seconds(),
         "evaluations": front.load(record.ROOT / run)["evaluations"],
-        "images": checkpoint.load_json(record.ROOT / run / "settings.json", {"data"}, "")["data"],
+        "images": files.load_json(record.ROOT / run / "settings.json", {"data"}, "")["data"],
         "picks": picks.compare(record.ROOT / run, chosen, scale.seeds),
     }
     print(record.save(f"picks-{name}", figures))

@@ -18,7 +18,7 @@ import record
 import search_spaces
 from results import front, pick
 from search_spaces import SearchSpace
-from supernet.checkpoint import save_json
+from supernet.files import save_json
 
 PICKS = ("A", "B", "C")
 NEAR = 0.01  # of the pick's multiply-adds

@@ -19,7 +19,7 @@ from matplotlib import pyplot
 from results import rank, ranking
 from results.judged import Judged, Reading
 from results.verdict import Meaningless
-from supernet import checkpoint, command, train
+from supernet import command, files, train
 
 SCHEDULES = {
     "strict": "",
@@ -108,9 +108,9 @@ def measure(space: str, variant: str, reading: str, seed: int, arguments: Namesp
         train.main(command.parse(train.Config, [*where, *which], ""))
         table = str(Path(arguments.tables) / bench.table)
         config = rank.Config(run=str(folder), table=table, networks=networks, reading=READINGS[reading])
-        checkpoint.save_json(path, ranked(config, along=reading == PLAIN and seed == 0))
+        files.save_json(path, ranked(config, along=reading == PLAIN and seed == 0))
         print(folder.name, reading, flush=True)
-    return checkpoint.load_json(path, set(), "delete it and call again")
+    return files.load_json(path, set(), "delete it and call again")
 
 
 def ranked(config: rank.Config, along: bool) -> dict:

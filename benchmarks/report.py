@@ -18,7 +18,7 @@ import record
 import search_spaces
 from evo.archive import Archive, Generation
 from results import report
-from supernet import checkpoint
+from supernet import files
 
 EVALUATIONS, POPULATION, RUNS = 14_000, 70, 3
 
@@ -37,7 +37,7 @@ def make(folder: Path) -> None:
         rows = np.column_stack([accuracy[some], costs[some]])
         archive.record(generation, Generation(encodings[some], rows, who), 0.0, 0.0)
     settings = {"settings": {}, "space": space.spec, "data": {}, "versions": {}}
-    checkpoint.save_json(folder / "settings.json", settings)
+    files.save_json(folder / "settings.json", settings)
 
 
 def command_seconds(folder: Path) -> float:

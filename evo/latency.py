@@ -18,7 +18,7 @@ from torch import nn
 
 from search_spaces import SearchSpace
 from search_spaces.space import Part
-from supernet.checkpoint import load_json, save_json
+from supernet.files import load_json, save_json
 from supernet.progress import Progress
 
 WARM_UP, REPEATS = 3, 15  # runs of a module, and those whose median counts
@@ -47,7 +47,9 @@ class LatencyTable:
 def load_or_measure(path: Path, space: SearchSpace, device: torch.device) -> LatencyTable:
     """The table at `path`; where there is none, measured now and written there. ValueError if it is another space's."""
     if not path.exists():
-        save_json(path, measure(space, device))
+        table = measure(space, device)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_json(path, table)
     content = load_json(path, {"space", "fixed", "table", "error"}, "delete it to measure again")
     if content["space"] != space.spec or list(map(len, content["table"])) != list(map(len, space.parts())):
         raise ValueError(f"{path} was measured on another space: {content['space']}, not {space.spec}")

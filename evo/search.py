@@ -7,6 +7,9 @@ Called again with the same --run it goes on where it was.
     python evo/search.py --ray auto
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,9 +29,9 @@ from evo.proposals.proposer import SHARE, RelaxationProposer
 from evo.ratios import default_proposers
 from results import front, pick
 from search_spaces import SearchSpace
-from supernet import command, run_folder, train
-from supernet.checkpoint import save_json
+from supernet import command, lock, run_folder, train
 from supernet.data import Data
+from supernet.files import save_json
 from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
@@ -219,16 +222,17 @@ def main(config: Config) -> None:
     pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
-    run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
-    if config.table:
-        print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
-        oracle, relaxations = data, []
-    else:
-        relaxations, oracle = train_everything(config, space, data, pool)
-    archive = Archive(config.folder / "archive.sqlite", config.names())
-    engine = make_engine(config, space, costs, given, relaxations)
-    evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
-    finish(config, space, archive)
+    with lock.hold(config.folder / lock.NAME):
+        run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
+        if config.table:
+            print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
+            oracle, relaxations = data, []
+        else:
+            relaxations, oracle = train_everything(config, space, data, pool)
+        archive = Archive(config.folder / "archive.sqlite", config.names())
+        engine = make_engine(config, space, costs, given, relaxations)
+        evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
+        finish(config, space, archive)
 
 
 if __name__ == "__main__":

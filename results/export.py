@@ -5,6 +5,9 @@ Every file is read back, compared with the network, and timed on this machine.
     python results/export.py RUN --pick A --formats safetensors torch
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 import io
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +20,7 @@ from torch import nn
 
 import results
 from results import trained
-from supernet import checkpoint, command
+from supernet import checkpoint, command, files
 from supernet.command import Run
 
 TOLERANCE = 1e-4  # of the largest logit, at least of 1
@@ -64,7 +67,7 @@ def _torch(net: nn.Module, example: torch.Tensor, path: Path, card: dict) -> Net
     """`torch.export.load(path).module()` runs without our code."""
     buffer = io.BytesIO()
     torch.export.save(_program(net, example), buffer)
-    checkpoint.write(path, buffer.getvalue())
+    files.write(path, buffer.getvalue())
     return torch.export.load(path).module()
 
 
@@ -73,7 +76,7 @@ def _onnx(net: nn.Module, example: torch.Tensor, path: Path, card: dict) -> Netw
     onnxruntime = _onnx_packages()
     names = {"input_names": ["images"], "output_names": ["logits"]}
     program = torch.onnx.export(_program(net, example), **names, dynamo=True, verbose=False)
-    checkpoint.write(path, program.model_proto.SerializeToString())
+    files.write(path, program.model_proto.SerializeToString())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -110,6 +113,7 @@ def export(
         _onnx_packages()
     generator = torch.Generator().manual_seed(0)
     images = [torch.randn(size, *shape, generator=generator) for size in CHECKED]
+    stem.parent.mkdir(parents=True, exist_ok=True)
     found = {}
     for name in formats:
         ending, write = FORMATS[name]
@@ -118,7 +122,7 @@ def export(
             again = write(net, images[0], path, card)
             found[name] = {"file": path.name, "difference": _difference(net, again, images, path)}
             found[name]["milliseconds"] = _milliseconds(again, images[0])
-    checkpoint.save_json(stem.with_name(f"{stem.name}.json"), {**card, "exported": found})
+    files.save_json(stem.with_name(f"{stem.name}.json"), {**card, "exported": found})
     return found
 
 

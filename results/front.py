@@ -19,10 +19,10 @@ from rich.text import Text
 
 from evo.archive import Generation
 from evo.objectives import MEASURES, NOUNS, Costs, Limit, Objective, columns, minimised, scale, violation
-from evo.survival import nondominated
+from evo.survival import nondominated, versus
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
-from supernet.checkpoint import load_json
+from supernet.files import load_json
 
 Point = dict
 NAME = r"[A-Za-z0-9][\w-]*"  # of a pick: it becomes a file's name
@@ -76,8 +76,9 @@ class Tracker:
         self.best = np.where(np.isnan(self.best), values.min(0), self.best)
         self.worst = np.where(np.isnan(self.worst), values.max(0), self.worst)
         feasible = violation(rows, self.limits, self.names) == 0
-        points = np.concatenate([self.points, values[feasible]])
-        self.points = points[nondominated(points)]
+        new = values[feasible][nondominated(values[feasible])]
+        beats, beaten = versus(self.points, new)
+        self.points = np.concatenate([self.points[~beaten.any(1)], new[~beats.any(0)]])
         self.accuracy = max(self.accuracy, *rows[feasible, 0], 0.0)
 
     def hypervolume(self) -> float:

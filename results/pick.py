@@ -10,6 +10,9 @@ hand. Each pick gets a model card, RUN/picks/NAME.json.
     python results/pick.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +27,8 @@ from results import card, front
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
 from supernet import command
-from supernet.checkpoint import save_json
 from supernet.command import Run, Text
+from supernet.files import save_json
 
 STANDARD = ("A", "B", "C", "knee")
 
@@ -137,6 +140,7 @@ def main(config: Config) -> None:
     if config.encoding is not None:
         picks[new] = by_hand(space, space.parse(config.encoding), archive)
     save_json(folder / "front.json", content)
+    (folder / "picks").mkdir(exist_ok=True)
     for name, pick in picks.items():
         save_json(folder / "picks" / f"{name}.json", card.make(folder, name, pick, space, archive))
     front.show(space, list(picks.values()), list(picks), f"Picks of {folder}")

@@ -8,6 +8,9 @@ The truth is a published table, or trained here, network by network; called agai
 The others differ from RUN by their seeds alone. RUN/ranking.json holds all that is printed, and every network.
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,7 @@ import numpy as np
 from results import ranking, recipes, truth, verdict
 from results.judged import Judged, Reading, smoothed
 from search_spaces import SearchSpace
-from supernet import checkpoint, fit
+from supernet import files, fit
 from supernet.command import Run, Text, Whole, call
 from supernet.compute import Compute
 
@@ -103,7 +106,7 @@ def main(config: Config) -> None:
     net = Judged(config.run, config.reading, config.compute, config.data_root)
     content = compare(config, net)
     path = net.folder / "ranking.json"
-    checkpoint.save_json(path, content)
+    files.save_json(path, content)
     source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)

@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 
 import search_spaces
+from evo import archive
 from evo.archive import Generation
 from evo.objectives import DIRECTIONS, MEASURES, Limit, Objective, columns, parse_limits, parse_objectives
 from results import front, pick
 from search_spaces import SearchSpace
-from supernet import checkpoint, run_folder
+from supernet import checkpoint, files, run_folder
+from supernet.files import Damaged
 
 if TYPE_CHECKING:
     from results.relaxed import Relaxed
@@ -156,8 +157,12 @@ def _lines(path: Path, names: Sequence[str], problems: list[str]) -> list[tuple]
     """All rows up to the first that SQLite cannot read."""
     lines = []
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as db:
+        with closing(archive.connect(path)) as db:
             db.execute("PRAGMA query_only = 1")
+            try:
+                archive.check(db, path)
+            except Damaged as error:
+                problems.append(str(error))
             wanted = ", ".join(f'"{name}"' for name in ("encoding", "proposer", *names))
             for line in db.execute(f"SELECT {wanted} FROM evaluations ORDER BY id"):
                 lines.append(line)
@@ -184,7 +189,7 @@ def _history(path: Path, kind: str) -> list[dict]:
 
 
 def _card(path: Path) -> dict:
-    card = checkpoint.load_json(path, {"encoding"}, "python results/train.py writes it again")
+    card = files.load_json(path, {"encoding"}, "python results/train.py writes it again")
     return {**card, "history": _history(path.with_name(f"{path.stem}.last.safetensors"), "stand-alone")}
 
 
@@ -198,7 +203,7 @@ def _relaxations(folder: Path, search: dict, space: SearchSpace | None) -> dict:
 
 
 def _ranking(path: Path) -> Ranking:
-    content = checkpoint.load_json(path, set(), "delete it to leave it out") if path.exists() else {}
+    content = files.load_json(path, set(), "delete it to leave it out") if path.exists() else {}
     facts = {
         name: value for name, value in content.items() if isinstance(value, int | float | str) and name != "format"
     }

@@ -6,6 +6,9 @@ Works while a search runs, and on what is left of a damaged folder.
     python results/report.py RUN --figures     the same as PNG and SVG in RUN/figures/
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 import csv
 import io
 from dataclasses import dataclass
@@ -13,8 +16,8 @@ from pathlib import Path
 
 from results import elsewhere, page, reading
 from supernet import command
-from supernet.checkpoint import write
 from supernet.command import Run
+from supernet.files import write
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from results import regularise
 from results.recipes import Recipe
 from supernet import checkpoint
 from supernet.data import Data
+from supernet.files import Damaged
 from supernet.memory import Context
 from supernet.progress import Progress
 from supernet.ranks import Team
@@ -64,6 +65,7 @@ def fit(
     learner, team = _learner(net, data, recipe, seed), team or Team()
     kept = copy.deepcopy(learner).eval() if recipe.ema else learner
     state = Trained(learner, kept, recipe.make_optimizer(learner))
+    files.last.parent.mkdir(parents=True, exist_ok=True)
     history = _restore(state, files.last, meta)
     with Progress(title, recipe.epochs, len(history)) as progress, regularise.drop_path(learner, recipe) as grow:
         for epoch in range(len(history), recipe.epochs):
@@ -80,12 +82,21 @@ def fit(
             if figures["accuracy"] >= best and team.first:
                 checkpoint.save(files.best, _prefixed("net", _bare(kept)), {**meta, "best_epoch": epoch + 1})
             if team.first:
-                checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history})
+                checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history}, True)
             progress.advance(1, **figures)
-    tensors, _ = team.in_turn(lambda: checkpoint.load(files.best, meta["kind"]))
+    tensors = team.in_turn(lambda: _best(files, meta["kind"]))
     net.load_state_dict(_part(tensors, "net"))
     net.eval()
     return history
+
+
+def _best(files: Files, kind: str) -> dict[str, torch.Tensor]:
+    """The weights kept; ValueError says how to make them again if they are lost."""
+    try:
+        return checkpoint.load(files.best, kind)[0]
+    except (Damaged, FileNotFoundError) as error:
+        parts = ", ".join(map(str, (files.best, files.last, checkpoint.previous(files.last))))
+        raise ValueError(f"{files.best} is damaged or lost: delete {parts} to train anew") from error
 
 
 def _learner(net: nn.Module, data: Data, recipe: Recipe, seed: int) -> nn.Module:
@@ -197,5 +208,6 @@ def _restore(state: Trained, path: Path, meta: dict) -> list[dict]:
         key, _, of = name.partition("/")
         parameter = parameters[of]
         on_device = key != "step"  # PyTorch counts steps on the CPU
-        state.optimizer.state[parameter][key] = tensor.to(parameter.device) if on_device else tensor
+        like = torch.empty_like(parameter) if on_device else tensor  # its strides too
+        state.optimizer.state[parameter][key] = like.copy_(tensor)
     return history

@@ -9,7 +9,11 @@ The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
     torchrun --nproc-per-node 8 -- results/train.py RUN --pick A
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 import re
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -22,10 +26,11 @@ import search_spaces
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, ranks, run_folder, sharing
+from supernet import checkpoint, command, fit, lock, ranks, run_folder, sharing
 from supernet.command import Run, Text, Whole
 from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
+from supernet.files import save_json
 from supernet.kernels import quicken
 from supernet.ranks import Split, Team
 from supernet.train import read_options
@@ -228,14 +233,15 @@ def train(
     meta |= {"recipe": asdict(recipe), "parts": config.split.parts, "images": data.fingerprint()}
     meta["input"] = {"scale": "0..255", "mean": data.mean.tolist(), "std": data.std.tolist()}
     where, context = trained.files(folder, name), config.compute.context(data.mean.device)
-    history = stand_alone.fit(net, data, recipe, seed, where, meta, name, team, context)
+    with lock.hold(where.best.with_suffix(".lock")) if team.first else nullcontext():
+        history = stand_alone.fit(net, data, recipe, seed, where, meta, name, team, context)
     score, test = (stand_alone.scores(net, part, data.normalise, context) for part in (data.score, data.test))
     madds, params = space.cost([job.encoding])[0].tolist()
     card = {"name": name, "pick": job.name, **meta, "madds": madds, "params": params}
     card |= {"supernet_accuracy": job.supernet_accuracy, "best_epoch": best_epoch(history), "epochs": len(history)}
     card |= {"score_accuracy": score["accuracy"], "test_accuracy": test["accuracy"], "test_top5": test["top5"]}
     if team.first:
-        checkpoint.save_json(folder / "trained" / f"{name}.json", card)
+        save_json(folder / "trained" / f"{name}.json", card)
     show(card, space, data, folder)
     return card
 

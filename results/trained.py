@@ -13,6 +13,7 @@ from results.front import NAME
 from results.stand_alone import Files
 from search_spaces import SearchSpace
 from supernet import checkpoint, fit, run_folder
+from supernet.files import load_json
 
 KEYS = {"space", "encoding"}  # what a card must have
 
@@ -32,7 +33,7 @@ def card(folder: Path, name: str) -> dict:
             f"{folder} has no trained {name!r} (trained are: {', '.join(known) or 'none'}); "
             f"python results/train.py {folder} --pick {name} trains it"
         )
-    return checkpoint.load_json(path, KEYS, "train it again")
+    return load_json(path, KEYS, "train it again")
 
 
 def space(meta: dict) -> SearchSpace:

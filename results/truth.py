@@ -16,6 +16,7 @@ from results.recipes import Recipe
 from results.stand_alone import Files
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
+from supernet import lock
 from supernet.data import Data
 from supernet.kernels import quicken
 from supernet.memory import Context
@@ -72,5 +73,6 @@ def alone(
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": encoding, "seed": seed, "recipe": vars(recipe)}
 
     files = Files(path, path.with_suffix(".last.safetensors"))
-    stand_alone.fit(net, data, recipe, seed, files, meta, title, context=context)
+    with lock.hold(path.with_name(lock.NAME)):
+        stand_alone.fit(net, data, recipe, seed, files, meta, title, context=context)
     return stand_alone.scores(net, data.test, data.normalise, context)["accuracy"]

@@ -1,10 +1,7 @@
-"""How files are written and read: weights as safetensors with a JSON header, the rest as JSON. Nothing is unpickled.
+"""Weights in files: safetensors with a JSON header, and checksums of both (supernet/files.py). Nothing is unpickled."""
 
-Every file is written beside its name and renamed.
-"""
-
+import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,82 +10,105 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-FORMAT = 1
+from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum
+from supernet.files import load_json as load_json
+from supernet.files import save_json as save_json
+from supernet.files import write as write
+
+MEND = "delete it to begin this part again"
 
 
-def write(path: Path, content: bytes) -> None:
-    """All of `content` or nothing: a kill or a full disk at any moment leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def save(path: Path, tensors: dict[str, torch.Tensor], meta: dict) -> None:
-    """`meta` is anything JSON can hold; tensors may live on any device."""
+def save(path: Path, tensors: dict[str, torch.Tensor], meta: dict, keep: bool = False) -> None:
+    """`meta` is anything JSON can hold; tensors may live on any device. With `keep` the one before stays: `resume`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write(path, to_bytes(tensors, {"fairfront": json.dumps({"format": FORMAT, **meta})}))
+    text = json.dumps({"format": FORMAT, "tensors": _digest(tensors), **meta})
+    content = to_bytes(tensors, {"fairfront": text, "checksum": checksum(text)})
+    write(path, content, previous(path) if keep else None)
 
 
 def load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict]:
     """Tensors and meta as saved. ValueError if the file is damaged, of another format or not of this `kind`."""
-    with _opened(path, kind) as (file, meta):
-        return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 (not a dict)
+    with _opened(path, kind) as (file, meta, sealed):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if sealed and sealed != _digest(tensors):
+        raise Damaged(f"{path} is damaged: its weights are not those of its checksum; {MEND}")
+    return tensors, meta
 
 
 def meta(path: Path, kind: str) -> dict:
     """As `load`, the meta alone: no tensor is read."""
-    with _opened(path, kind) as (_, meta):
+    with _opened(path, kind) as (_, meta, _):
         return meta
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def resume(path: Path, meta: dict, flag: str) -> tuple[dict[str, torch.Tensor], list[dict]]:
     """The tensors and the history that a training goes on from; both empty if there is no `path` yet.
 
-    ValueError if it was trained with anything else than `meta` says; another `flag` begins afresh.
+    Of the two checkpoints kept, the newer one that is whole: it says so if that is the one before, which then takes
+    the place of the damaged one. ValueError if it was trained with anything else than `meta` says; another `flag`
+    begins afresh.
     """
-    if not path.exists():
+    found = _newest(path, meta["kind"])
+    if found is None:
         return {}, []
-    tensors, saved = load(path, meta["kind"])
+    tensors, saved = found
     for key in meta.keys() & saved.keys():
         if meta[key] != saved[key]:
             raise ValueError(f"{path} was trained with {key} {saved[key]}, not {meta[key]}; use another {flag}")
     return tensors, saved["history"]
 
 
+def _newest(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict] | None:
+    before = previous(path)
+    try:
+        if path.exists():
+            return load(path, kind)
+    except Damaged as error:
+        if not before.exists():
+            raise
+        print(f"{str(error).partition(';')[0]}: going on from the checkpoint before it")
+    if not before.exists():
+        return None
+    found = load(before, kind)
+    before.replace(path)
+    return found
+
+
 @contextmanager
-def _opened(path: Path, kind: str) -> Iterator[tuple[safe_open, dict]]:
+def _opened(path: Path, kind: str) -> Iterator[tuple[safe_open, dict, str | None]]:
+    """The file, its meta, and the checksum of its tensors."""
+    check_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {}).get("fairfront", "{}"))
-            if meta.get("format") != FORMAT or meta.get("kind") != kind:
-                raise ValueError(f"{path} is no {kind} of format {FORMAT}; delete it or use another folder")
-            yield file, meta
-    except (SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to begin this part again") from error
+            meta = _meta(path, kind, file.metadata() or {})
+            yield file, meta, meta.pop("tensors", None)
+    except SafetensorError as error:
+        raise Damaged(f"{path} is damaged ({error}); {MEND}") from error
 
 
-def save_json(path: Path, content: dict) -> None:
-    """`content` and the format number."""
-    write(path, json.dumps({"format": FORMAT, **content}, indent=1).encode())
-
-
-def load_json(path: Path, keys: set[str], mend: str) -> dict:
-    """What `save_json` wrote; ValueError, with the `mend`, if it is damaged, lacks a key or has another format."""
+def _meta(path: Path, kind: str, header: dict[str, str]) -> dict:
+    text, sealed = header.get("fairfront", "{}"), header.get("checksum")
+    if (sealed or MARK in text) and sealed != checksum(text):
+        raise Damaged(f"{path} is damaged: its header is not that of its checksum; {MEND}")
     try:
-        content = json.loads(path.read_text())
-        found = content["format"]
-        whole = keys <= content.keys()
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error!r}); {mend}") from error
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found}, this version reads {FORMAT}; {mend}")
-    if not whole:
-        raise ValueError(f"{path} is damaged: it lacks {', '.join(sorted(keys - content.keys()))}; {mend}")
-    return content
+        meta = dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Damaged(f"{path} is damaged ({error}); {MEND}") from error
+    if meta.get("kind") != kind:
+        raise ValueError(f"{path} is no {kind} of FairFront; delete it or use another folder")
+    check_format(path, meta.get("format"), FORMAT)
+    return meta
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    """Of names, types, shapes and bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return MARK + digest.hexdigest()

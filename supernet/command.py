@@ -45,9 +45,20 @@ def call(main: Callable, config_type: type, description: str) -> None:
     except torch.OutOfMemoryError:
         print("error: out of GPU memory; use a smaller --memory or --batch-size, or free the GPU", file=sys.stderr)
         sys.exit(2)
-    except (ValueError, OSError, ArithmeticError, sqlite3.Error) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    except (ValueError, OSError, ArithmeticError, MemoryError, RecursionError, sqlite3.Error) as error:
+        _fail(error)
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # PyTorch's word for it
+            raise
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    """One line, whatever the error's text holds."""
+    mend = "; use a smaller --memory or --batch-size" if type(error) in (MemoryError, RuntimeError) else ""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error) or type(error).__name__)
+    print(f"error: {' '.join(text.split())}{mend}", file=sys.stderr)
+    sys.exit(2)
 
 
 def parse(config_type: type, argv: Sequence[str], description: str, default=None):

@@ -117,6 +117,7 @@ def fit(
     optimizer = torch.optim.SGD(net.parameters(), recipe.lr, **settings)
     for parameter in net.parameters():  # PyTorch's fused SGD wants them all from the first step on
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    (_snapshot(path, 0).parent if keep else path.parent).mkdir(parents=True, exist_ok=True)
     average, team = Average(net, decay), team or Team()
     history = _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size))
     with Progress(title, recipe.epochs, len(history)) as progress:
@@ -130,7 +131,8 @@ def fit(
             if keep and (epoch + 1) % keep == 0 and team.first:
                 checkpoint.save(_snapshot(path, epoch + 1), _state(net, average), {**meta, "history": history})
             if team.first:
-                checkpoint.save(path, _state(net, average) | _momentum(net, optimizer), {**meta, "history": history})
+                tensors = _state(net, average) | _momentum(net, optimizer)
+                checkpoint.save(path, tensors, {**meta, "history": history}, True)
             progress.advance(1, **figures)
     return history
 
@@ -200,5 +202,5 @@ def _restore(net: nn.Module, optimizer: torch.optim.SGD, average: Average, path:
         average.restore(tensors, steps * len(history))
     for name, parameter in net.named_parameters():
         if f"momentum.{name}" in tensors:
-            optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"].to(parameter.device)
+            optimizer.state[parameter]["momentum_buffer"].copy_(tensors[f"momentum.{name}"])  # keeps its strides
     return history

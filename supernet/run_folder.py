@@ -9,7 +9,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from supernet.checkpoint import load_json, save_json
+from supernet.files import load_json, save_json
 
 PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
 # These may change from call to call, and are not kept.

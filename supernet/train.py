@@ -5,7 +5,11 @@ python supernet/train.py --space fairnas --data folder --data-root DIR
 torchrun --nproc-per-node 8 -- supernet/train.py --space fairnas --data folder --data-root DIR
 """
 
+import supernet.early  # noqa: F401 (before PyTorch)
+
+# isort: split
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +19,7 @@ import torch
 
 import search_spaces
 from search_spaces import SearchSpace
-from supernet import checkpoint, command, fit, prune, ranks, run_folder, sharing
+from supernet import checkpoint, command, fit, lock, prune, ranks, run_folder, sharing
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
@@ -213,10 +217,11 @@ def make_oracle(
 def main(config: Config) -> None:
     with ranks.team(config.split.parts, config.compute.target()) as team:
         space, data = team.in_turn(lambda: load_inputs(config))
-        if team.first:
-            run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
-        team.check_shared(config.folder)
-        _, history = train(config, space, data, team)
+        with lock.hold(config.folder / lock.NAME) if team.first else nullcontext():
+            if team.first:
+                run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
+            team.check_shared(config.folder)
+            _, history = train(config, space, data, team)
         print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")
         print(f"written to {config.folder}; next: python evo/search.py --run {config.folder}")
 

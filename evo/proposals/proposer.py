@@ -20,9 +20,9 @@ from evo.proposals.relax import Relaxed, relax
 from evo.proposals.relaxation import Mixture
 from evo.proposers import Proposer, State
 from search_spaces import SearchSpace
-from supernet.checkpoint import write
 from supernet.command import Whole
 from supernet.data import Data
+from supernet.files import write
 from supernet.memory import Context
 
 SHARE = 0.2  # of all proposals, before anything is known of their worth

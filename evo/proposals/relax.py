@@ -125,7 +125,8 @@ class Relaxed:
                 for name, parameter in parameters.items():
                     saved = tensors.get(f"{prefix}.{key}.{name}")
                     if saved is not None:
-                        optimizer.state[parameter][key] = saved if key == "step" else saved.to(parameter.device)
+                        like = saved if key == "step" else torch.empty_like(parameter)  # its strides too
+                        optimizer.state[parameter][key] = like.copy_(saved)
 
     def _optimizers(self):
         return (("sgd", self.sgd, self.weights), ("adam", self.adam, self.alphas))
@@ -164,6 +165,7 @@ def relax(
         raise ValueError(f"unknown rule {stop!r} to stop by; known are {', '.join(health.STOPS)}")
     relaxed = Relaxed(method, space, seed, data.mean.device, context)
     meta = {"kind": "relaxation", "space": space.spec, "method": repr(method), "seed": seed}
+    path.parent.mkdir(parents=True, exist_ok=True)
     history = _restore(relaxed, path, meta)
     with Progress(method.name, method.epochs, len(history)) as progress:
         for epoch in range(len(history), method.epochs):
@@ -171,7 +173,7 @@ def relax(
                 break
             row = _epoch(relaxed, data, seed, epoch, path)
             history.append(row._asdict())
-            checkpoint.save(path, relaxed.state(), {**meta, "history": history})
+            checkpoint.save(path, relaxed.state(), {**meta, "history": history}, True)
             progress.advance(1, loss=row.loss, accuracy=row.accuracy, skips=row.skips)
     last = health.stopped(history, stop)
     return relaxed, history if last is None else history[: last + 1]
@@ -228,12 +230,8 @@ def _eigenvalue(relaxed: Relaxed, batch: Batch, seed: int) -> float:
 
 
 def _restore(relaxed: Relaxed, path: Path, meta: dict) -> list[dict]:
-    if not path.exists():
-        return []
-    tensors, saved = checkpoint.load(path, meta["kind"])
-    for key in ("space", "method", "seed"):
-        if meta[key] != saved[key]:
-            raise ValueError(f"{path} was made with {key} {saved[key]}, not {meta[key]}; use another --run")
-    relaxed.load(tensors)
-    relaxed.begin(len(saved["history"]) - 1)
-    return saved["history"]
+    tensors, history = checkpoint.resume(path, meta, "--run")
+    if history:
+        relaxed.load(tensors)
+        relaxed.begin(len(history) - 1)
+    return history

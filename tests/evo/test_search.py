@@ -17,7 +17,7 @@ import search_spaces
 from evo import search
 from evo.archive import Archive
 from results import front
-from supernet import checkpoint, oracle, run_folder, train
+from supernet import checkpoint, files, oracle, run_folder, train
 
 ROOT = Path(__file__).parents[2]
 PROPOSERS = ("random", "natural", "controller", "roulette", "regulator", "predictor")
@@ -48,7 +48,7 @@ def test_a_run_leaves_what_it_promises(finished_run):
     assert list(content["picks"]) == ["A", "B", "C"]
     assert content["picks"]["A"]["madds"] >= content["picks"]["B"]["madds"] >= content["picks"]["C"]["madds"]
     assert {p.name for p in finished_run.iterdir()} == {
-        "front.json", "archive.sqlite", "settings.json", "supernet.safetensors",
+        "front.json", "archive.sqlite", "settings.json", "supernet.safetensors", "supernet.previous.safetensors",
     }  # fmt: skip
 
 
@@ -218,15 +218,15 @@ def test_a_run_of_other_settings_is_refused_and_left_whole(script, run_copy, fin
 
 
 def test_a_run_of_another_space_or_other_images_is_refused(script, run_copy, image_folder):
-    saved = json.loads((run_copy / "settings.json").read_text())
+    saved = run_folder.read(run_copy)
     for part, message in (("space", "the space's image_size was 16"), ("data", "the data's train was 3")):
         changed = json.loads(json.dumps(saved))
         changed[part] |= {"space": {"image_size": 16}, "data": {"train": 3}}[part]
-        (run_copy / "settings.json").write_text(json.dumps(changed))
+        files.save_json(run_copy / "settings.json", changed)
         outcome = script(search, "--run", run_copy)
         assert outcome.code == 2
         assert message in outcome.err
-    (run_copy / "settings.json").write_text(json.dumps(saved))
+    files.save_json(run_copy / "settings.json", saved)
     root = image_folder({"a": 30, "b": 30})
     outcome = script(search, "--run", run_copy, "--data", "folder", "--data-root", root, "--image-size", "8")
     assert outcome.code == 2
@@ -237,8 +237,8 @@ def test_a_run_of_another_space_or_other_images_is_refused(script, run_copy, ima
     "settings", [[], {"supernet": 3}, {"supernet": {"epochs": "many"}}, {"search": {"population": []}}]
 )
 def test_settings_of_wrong_types_are_refused(script, run_copy, settings):
-    saved = json.loads((run_copy / "settings.json").read_text())
-    (run_copy / "settings.json").write_text(json.dumps(saved | {"settings": settings}))
+    saved = run_folder.read(run_copy)
+    files.save_json(run_copy / "settings.json", saved | {"settings": settings})
     outcome = script(search, "--run", run_copy)
     assert outcome.code == 2
     assert "settings.json is damaged" in outcome.err
@@ -247,10 +247,21 @@ def test_settings_of_wrong_types_are_refused(script, run_copy, settings):
 @pytest.mark.parametrize("name", ["settings.json", "supernet.safetensors", "archive.sqlite"])
 def test_damaged_files_are_named(script, run_copy, name):
     (run_copy / name).write_bytes(b"rubbish" * 1000)
+    (run_copy / "supernet.previous.safetensors").unlink()
     outcome = script(search, "--run", run_copy)
     assert outcome.code == 2
     assert name in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_a_damaged_supernet_costs_its_last_epoch_and_nothing_else(script, run_copy, finished_run):
+    (run_copy / "supernet.safetensors").write_bytes(b"rubbish" * 1000)
+    (run_copy / "archive.sqlite").unlink()
+    outcome = script(search, "--run", run_copy)
+    assert outcome.code == 0
+    assert "supernet.safetensors is damaged" in outcome.out
+    assert "going on from the checkpoint before it" in outcome.out
+    assert front.load(run_copy) == front.load(finished_run)
 
 
 def test_nan_loss_ends_in_one_line(script, tmp_path):

@@ -1,4 +1,3 @@
-import json
 import shutil
 import sys
 
@@ -11,6 +10,7 @@ import search_spaces
 from results import export, train
 from search_spaces.blocks import initialise
 from supernet import checkpoint
+from supernet.files import load_json
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,7 @@ def test_the_published_networks_build_export_and_run(name, form, tmp_path):
 
 def test_the_card_beside_it_says_what_it_is_and_how_to_feed_it(exported, digits):
     run, outcome = exported
-    card = json.loads((run / "exported" / "A.json").read_text())
-    trained = json.loads((run / "trained" / "A.json").read_text())
+    card, trained = (load_json(run / part / "A.json", set(), "") for part in ("exported", "trained"))
     assert trained.items() <= card.items()
     assert card["input"]["mean"] == digits.mean.tolist()
     for row in card["exported"].values():

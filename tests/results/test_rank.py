@@ -11,7 +11,7 @@ import search_spaces
 from results import rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.recipes import Recipe
-from supernet import train
+from supernet import files, run_folder, train
 from supernet.compute import Compute
 
 QUICK = ("--networks", "10", "--recalibrate", "100", "--epochs", "1", "--batch-size", "512", "--threads", "1")
@@ -94,9 +94,9 @@ def test_every_budget_has_a_truth_of_its_own(tmp_path, digits):
 def other_seed(run, fairness: str = "uniform"):
     """A copy of the run that says it has another seed."""
     other = shutil.copytree(run, run.parent / "other", dirs_exist_ok=True)
-    settings = json.loads((other / "settings.json").read_text())
+    settings = run_folder.read(other)
     settings["settings"]["supernet"] |= {"seed": 1, "fairness": fairness}
-    (other / "settings.json").write_text(json.dumps(settings))
+    files.save_json(other / "settings.json", settings)
     return other
 
 

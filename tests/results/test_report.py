@@ -17,7 +17,7 @@ import pytest
 import search_spaces
 from evo.archive import Archive, Generation
 from results import front, live, page, reading, relaxed, report, train
-from supernet import checkpoint
+from supernet import checkpoint, files, run_folder
 
 EVIL = "<script>alert(1)</script></script><img src=x onerror=alert(2)>"
 
@@ -72,7 +72,7 @@ def large(tmp_path_factory):
     proposers = rng.choice(["random", "evolution", "controller"], len(encodings)).tolist()
     Archive(folder / "archive.sqlite").record(0, Generation(encodings, rows, proposers), 0.5, 1.0)
     settings = {"settings": {"supernet": {}, "search": {}}, "space": space.spec, "data": {}, "versions": {}}
-    checkpoint.save_json(folder / "settings.json", settings)
+    files.save_json(folder / "settings.json", settings)
     return folder
 
 
@@ -146,12 +146,12 @@ def test_a_ranking_check_is_shown_with_its_taus_and_its_networks(run_copy):
 
 
 def test_strings_of_a_strangers_folder_stay_text(run_copy):
-    settings = json.loads((run_copy / "settings.json").read_text())
+    settings = run_folder.read(run_copy)
     settings["data"]["classes"][0] = settings["settings"]["search"][EVIL] = settings["versions"]["torch"] = EVIL
-    (run_copy / "settings.json").write_text(json.dumps(settings))
-    content = json.loads((run_copy / "front.json").read_text())
+    files.save_json(run_copy / "settings.json", settings)
+    content = front.load(run_copy)
     content["picks"]["A"]["why"] = content["front"][0]["proposer"] = EVIL
-    (run_copy / "front.json").write_text(json.dumps(content))
+    files.save_json(run_copy / "front.json", content)
     card = {"format": 1, "encoding": [EVIL], "recipe": EVIL, "test_accuracy": EVIL}
     (run_copy / "trained").mkdir()
     (run_copy / "trained" / "A.json").write_text(json.dumps(card))

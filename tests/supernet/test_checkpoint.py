@@ -9,7 +9,7 @@ from supernet import checkpoint
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "sub" / "net.safetensors"
+    return tmp_path / "net.safetensors"
 
 
 def save(path, value=1.0):

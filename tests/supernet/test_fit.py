@@ -17,6 +17,13 @@ def net() -> nn.Module:
     )
 
 
+def convolutions() -> nn.Module:
+    """Weights that lie in memory otherwise than a file has them."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 10)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
 def run(model, digits, path, poison=None, recipe=RECIPE, seed=0, meta=META, evaluate=None, keep=0):
     """Trains; the loss of the step `poison` is no number."""
     evaluate = evaluate or (lambda net: fit.accuracy(net.eval(), *digits.score, digits.normalise).item())
@@ -40,9 +47,10 @@ def test_training_learns(digits, tmp_path):
     assert history[-1]["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize("make", [net, convolutions])
 @pytest.mark.parametrize("stop_after", [1, 3])
-def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(digits, tmp_path, stop_after):
-    whole, parts = net(), net()
+def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(digits, tmp_path, stop_after, make):
+    whole, parts = make(), make()
     expected = run(whole, digits, tmp_path / "whole")
     calls = []
 
@@ -55,7 +63,7 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(digits, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         run(parts, digits, tmp_path / "parts", evaluate=interrupted)
     torch.manual_seed(123)  # nothing may depend on the global generator
-    resumed = net()
+    resumed = make()
     history = run(resumed, digits, tmp_path / "parts")
     assert equal(whole, resumed)
     assert [(r["loss"], r["accuracy"]) for r in history] == [(r["loss"], r["accuracy"]) for r in expected]

@@ -144,7 +144,7 @@ def test_alphas_that_are_no_numbers_stop_the_search_and_the_last_good_epoch_stay
 def test_a_checkpoint_of_another_method_is_refused(few, tmp_path):
     path = tmp_path / "relaxation.safetensors"
     relax(quick("darts"), tiny("digits"), few, 0, path)
-    with pytest.raises(ValueError, match=r"was made with method.*another --run"):
+    with pytest.raises(ValueError, match=r"was trained with method.*another --run"):
         relax(quick("milenas"), tiny("digits"), few, 0, path)
     with pytest.raises(ValueError, match="unknown rule"):
         relax(quick("darts"), tiny("digits"), few, 0, path, stop="soon")
