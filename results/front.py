@@ -25,7 +25,7 @@ from search_spaces.cost import COLUMNS
 from supernet.files import load_json
 
 Point = dict
-NAME = r"[A-Za-z0-9][\w-]*"  # of a pick: it becomes a file's name
+NAME = r"[A-Za-z0-9][\w-]{,49}"  # of a pick: it becomes a file's name
 WIDE = 13  # letters of a column's head
 MIN_NAME = 3  # of a proposer's, in a narrow table
 KEYS = {"space", "space_options", "objectives", "front", "picks"}  # what its readers rely on

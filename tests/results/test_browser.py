@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from results import report
+from evo.archive import Archive
+from results import front, report
+from supernet import files, run_folder
 
 selenium = pytest.importorskip("selenium", reason="selenium is not installed")
 from selenium import webdriver  # noqa: E402
@@ -189,3 +191,30 @@ def test_dark_and_print_have_colours_of_their_own(opened):
         assert not browser.find_element(By.ID, "controls").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+PLANTED = '</script><script>stolen = 1</script><img src=x onerror="stolen = 1"><svg onload="stolen = 1">$$x$$'
+
+
+def test_no_script_that_a_stranger_planted_runs(browser, finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / "run")
+    settings, content = run_folder.read(folder), front.load(folder)
+    settings["data"]["classes"] = [PLANTED] * 10
+    settings["settings"]["search"] |= {PLANTED: PLANTED, "note": PLANTED}
+    settings["versions"] = {PLANTED: PLANTED}
+    content["picks"]["A"] |= {"why": PLANTED, "proposer": PLANTED}
+    files.save_json(folder / "settings.json", settings)
+    files.save_json(folder / "front.json", content)
+    (folder / "trained").mkdir()
+    files.save_json(folder / "trained" / "A.json", {"encoding": [PLANTED], "recipe": PLANTED, "test_accuracy": PLANTED})
+    found = Archive(folder / "archive.sqlite").everything()
+    (folder / "archive.sqlite").unlink()
+    Archive(folder / "archive.sqlite").record(0, found._replace(proposers=[PLANTED] * len(found.rows)), 0.5, 1.0)
+    report.write_page(folder)
+    browser.get((folder / "report.html").as_uri())
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    for row in browser.find_elements(By.CSS_SELECTOR, "tr[data-index] button")[:3]:
+        browser.execute_script("arguments[0].focus(); arguments[0].click()", row)
+    assert PLANTED in browser.execute_script("return document.body.textContent")
+    assert browser.execute_script("return typeof stolen") == "undefined"
+    assert not browser.find_elements(By.CSS_SELECTOR, "img, svg[onload]")
