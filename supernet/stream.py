@@ -5,7 +5,7 @@ image, resized so that 224 pixels of 256 remain. Shapes: N images, B batch, C = 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +67,16 @@ def _collate(items: list[tuple[np.ndarray | str, int, str]]) -> _Batch:
     images = torch.from_numpy(np.stack([image for image, _ in good])) if good else torch.empty(0)
     labels = torch.tensor([label for _, label in good], dtype=torch.int64)
     return _Batch(images, labels, [path for path, _ in bad], bad[0][1] if bad else "")
+
+
+def _alive(batches: Iterable[_Batch]) -> Iterator[_Batch]:
+    """The batches; ValueError if a process that makes them is killed, as Linux does where memory runs out."""
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ValueError(f"a process that decodes images was ended ({error}); use fewer --workers") from error
 
 
 class Stream:
@@ -131,7 +141,7 @@ class Stream:
         files, known = _Files(self.samples, self.size, crop, seed), len(self.skipped)
         own = torch.Generator().manual_seed(seed)  # the loader would draw from the global one
         how = {"num_workers": self.workers, "pin_memory": self.device.type == "cuda", "generator": own}
-        for batch in DataLoader(files, batch_sampler=groups, collate_fn=_collate, **how):
+        for batch in _alive(DataLoader(files, batch_sampler=groups, collate_fn=_collate, **how)):
             if batch.broken and not (self.skip and len(batch.labels)):
                 raise ValueError(f"{batch.wrong}; mend or remove it{'' if self.skip else ', or pass --skip-corrupt'}")
             self.skipped |= set(batch.broken)

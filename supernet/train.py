@@ -8,7 +8,8 @@ torchrun --nproc-per-node 8 -- supernet/train.py --space fairnas --data folder -
 import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -39,6 +40,7 @@ RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, sectio
     "fairnas": fit.Recipe(epochs=150, batch_size=256, lr=0.045, weight_decay=4e-5),
 }
 WEIGHTS = "supernet.safetensors"
+LATEST = 100  # steps whose paths are remembered, in case one goes wrong; more than between two looks at losses
 PROBES = 8  # random paths whose mean accuracy is shown after every epoch
 
 
@@ -147,10 +149,12 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     recipe = replace(recipe, epochs=recipe.epochs * matched)
     total = recipe.epochs * data.steps(recipe.batch_size)
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
+    latest = deque(maxlen=LATEST)
 
     def backward(images, labels, number):
         paths = draw(number)
         losses = step()(images, labels, paths, fit.cosine(number / total))
+        latest.append((paths, losses))
         if config.shared_gradient == "mean":
             net.average(paths)
         return losses
@@ -167,10 +171,23 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     meta = {"kind": "supernet", "space": space.spec, "recipe": vars(recipe), **how}
     path = config.folder / WEIGHTS
     keep = config.snapshots * matched
-    fitted = fit.fit(
-        net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema, team
-    )
+    try:
+        fitted = fit.fit(
+            net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema, team
+        )
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{error}{_diverged(space, latest)}") from error
     return restore(config, space, data, path) if schedule.ema else net, fitted
+
+
+def _diverged(space: SearchSpace, latest: Iterable[tuple[np.ndarray, torch.Tensor]]) -> str:
+    """Of the latest steps' paths (P, L) and losses (P,): which paths lost their numbers first, as a sentence."""
+    for paths, losses in latest:
+        fine = losses.isfinite().tolist()
+        if not all(fine):
+            bad = [space.code(path) for path, good in zip(paths, fine, strict=True) if not good]
+            return f". It was that of {len(bad)} of {len(paths)} paths: {', '.join(bad)}"
+    return ""  # it was another process's
 
 
 def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep | ImprovedStep:

@@ -165,6 +165,7 @@ def relax(
         raise ValueError(f"unknown rule {stop!r} to stop by; known are {', '.join(health.STOPS)}")
     relaxed = Relaxed(method, space, seed, data.mean.device, context)
     meta = {"kind": "relaxation", "space": space.spec, "method": repr(method), "seed": seed}
+    path.parent.mkdir(parents=True, exist_ok=True)
     history = _restore(relaxed, path, meta)
     with Progress(method.name, method.epochs, len(history)) as progress:
         for epoch in range(len(history), method.epochs):

@@ -90,7 +90,7 @@ def test_a_disk_that_is_really_full(script, disk, expected, size):
     assert searched(folder) == expected
 
 
-@pytest.mark.parametrize("part", ["evolve", "train_everything", "finish"])
+@pytest.mark.parametrize("part", ["evolve", "finish"])
 def test_a_folder_that_vanishes_while_it_is_written_is_not_made_again(script, tmp_path, expected, monkeypatch, part):
     folder, go_on = tmp_path / "run", getattr(search, part)
 
