@@ -12,7 +12,7 @@ from results import curves
 from results.charts import COLOURS
 from results.reading import Run
 from search_spaces.cell import Cell
-from supernet.checkpoint import write
+from supernet.files import write
 
 SIZE = (4.5, 3.2)  # inches
 DPI = 200

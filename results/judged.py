@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evo.gaussian_process import Model, best_kernel, normal_scores
-from supernet import checkpoint, fit, run_folder, train
+from supernet import checkpoint, files, fit, run_folder, train
 from supernet.command import Text, Whole
 from supernet.compute import Compute
 from supernet.train import WEIGHTS
@@ -114,8 +114,9 @@ class Judged:
         name = hashlib.blake2b(key.encode() + encodings.tobytes(), digest_size=8).hexdigest()
         path = self.folder / "ranking" / "scores" / f"{name}.json"
         if not path.exists():
-            checkpoint.save_json(path, {"accuracy": oracle().accuracy(encodings).tolist()})
-        return checkpoint.load_json(path, {"accuracy"}, "delete it and call again")["accuracy"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.save_json(path, {"accuracy": oracle().accuracy(encodings).tolist()})
+        return files.load_json(path, {"accuracy"}, "delete it and call again")["accuracy"]
 
     def twin(self, folder: Path) -> "Judged":
         """A run that differs from this one by its seed alone; ValueError names what else differs."""

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from supernet import checkpoint
+from supernet import files
 from supernet.sync import synchronised
 
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Team:
         dist.broadcast(token, 0)
         path, text = folder / ".shared", str(token.item())
         if self.first:
-            checkpoint.write(path, text.encode())
+            files.write(path, text.encode())
         dist.barrier()
         seen = _appears(path, text)
         dist.barrier()
