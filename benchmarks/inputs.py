@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -174,10 +174,10 @@ def _write(path: Path, mode: str, shape: tuple[int, int], kind: str) -> None:
 ATTACKS = (encodings, words_of_a_space, spaces, arguments, limits, black_boxes, files_of_a_run, images)
 
 
-def attack(function: Callable, cases: int) -> None:
+def attack(function: Callable, cases: int, number: int = 0) -> None:
     """Gives the function so many inputs; what is not an answer or one line rises, with the input that did it."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    wish = settings(max_examples=cases, deadline=None, derandomize=True, database=None, suppress_health_check=slow)
+    wish = settings(max_examples=cases, deadline=None, database=None, suppress_health_check=slow)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        wish(function)()
+        seed(number)(wish(function))()
