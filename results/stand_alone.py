@@ -66,7 +66,7 @@ def fit(
     kept = copy.deepcopy(learner).eval() if recipe.ema else learner
     state = Trained(learner, kept, recipe.make_optimizer(learner))
     files.last.parent.mkdir(parents=True, exist_ok=True)
-    history = _restore(state, files.last, meta)
+    history = team.in_turn(lambda: _restore(state, files.last, meta))
     with Progress(title, recipe.epochs, len(history)) as progress, regularise.drop_path(learner, recipe) as grow:
         for epoch in range(len(history), recipe.epochs):
             grow(epoch / recipe.epochs)

@@ -119,7 +119,7 @@ def fit(
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     (_snapshot(path, 0).parent if keep else path.parent).mkdir(parents=True, exist_ok=True)
     average, team = Average(net, decay), team or Team()
-    history = _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size))
+    history = team.in_turn(lambda: _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size)))
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
