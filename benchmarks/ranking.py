@@ -60,15 +60,18 @@ class Bench(NamedTuple):
 
 
 KEPT = "--ema 0.99 --label-smoothing 0"
-CPU = f"{KEPT} --image-size 8 --snapshots 1 --weight-decay 1e-4 --threads 1"
-DRY = f"{CPU} --train-images 640 --score-images 1000 --epochs 3 --batch-size 16 --lr 0.05"
+CPU = f"{KEPT} --snapshots 1 --weight-decay 1e-4 --threads 1"
+DRY = f"{CPU} --image-size 8 --train-images 640 --score-images 1000 --epochs 3 --batch-size 16 --lr 0.05"
 BENCHES = {
     "nas_bench_macro": Bench(
         "nas-bench-macro_cifar10.json",
         SCHEDULES | CHANGES,
         {
             "full": (f"{KEPT} --image-size 32 --epochs 120 --snapshots 30", 6561),
-            "reduced": (f"{CPU} --train-images 2000 --score-images 500 --epochs 4 --batch-size 32 --lr 0.05", 80),
+            "reduced": (
+                f"{CPU} --image-size 16 --train-images 5000 --score-images 1000 --epochs 4 --batch-size 32 --lr 0.05",
+                120,
+            ),
             "dry": (DRY, 12),
         },
     ),
@@ -86,7 +89,7 @@ BENCHES = {
         {
             "full": (f"{KEPT} --image-size 32 --epochs 50 --snapshots 10 --lr 0.025", 64),
             "reduced": (
-                f"{CPU} --train-images 2048 --score-images 500 --epochs 6 --batch-size 64 --lr 0.2 "
+                f"{CPU} --image-size 8 --train-images 2048 --score-images 500 --epochs 6 --batch-size 64 --lr 0.2 "
                 "--space-options channels=8",
                 64,
             ),

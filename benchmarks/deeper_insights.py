@@ -1,0 +1,61 @@
+"""What the accuracies published with "Deeper Insights into Weight Sharing" (arXiv 2001.01431) say of a supernet's order:
+64 networks at its last 128 steps, against their accuracies alone.
+
+    python benchmarks/deeper_insights.py --tables DIR
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import record
+
+import search_spaces
+from results import ranking
+from supernet.oracle import TableOracle
+
+STEPS, TRUTH = "deeper_insights_64_supernet_last128steps.csv", "deeper_insights_64_truth.csv"
+FIRST = (1, 5, 10)
+WORST = 0.25  # share of the networks that a filter would leave out
+APART = 64  # steps: a whole round of the networks
+
+
+def spread(values) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "low": float(np.min(values)), "high": float(np.max(values))}
+
+
+def kept(scores: np.ndarray, truth: np.ndarray) -> float:
+    """Of the truly best tenth, the share that stays if the networks with the worst scores are left out."""
+    best = ranking.best(truth, 0.1)
+    return float((scores[best] > np.quantile(scores, WORST)).mean())
+
+
+def figures(scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
+    """Scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
+    mean = scores.mean(0)
+    return {
+        "steps": len(scores),
+        "networks": len(truth),
+        "gt_tau": spread(ranking.gt_tau(scores, truth)),
+        "tau_of_the_mean": ranking.kendall(mean, truth),
+        "tau_of_multiply_adds": ranking.kendall(madds, truth),
+        "tau_next_step": spread([ranking.kendall(a, b) for a, b in pairwise(scores)]),
+        "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),
+        "true_rank": {str(n): spread([ranking.true_rank(row, truth, n) for row in scores]) for n in FIRST},
+        "true_rank_of_the_mean": {str(n): ranking.true_rank(mean, truth, n) for n in FIRST},
+        "best_tenth_kept": spread([kept(row, truth) for row in scores]),
+    }
+
+
+def main() -> None:
+    parser = record.parser(__doc__)
+    parser.add_argument("--tables", required=True, help=f"folder with {STEPS} and {TRUTH}")
+    folder = Path(parser.parse_args().tables)
+    encodings = np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), axis=1)
+    scores = np.loadtxt(folder / STEPS, delimiter=",", skiprows=1)[:, 1:]
+    madds = search_spaces.load("three_edge").cost(encodings)[:, 0]
+    print(record.save("deeper_insights", figures(scores, TableOracle(folder / TRUTH).accuracy(encodings), madds)))
+
+
+if __name__ == "__main__":
+    main()
