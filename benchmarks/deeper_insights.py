@@ -1,5 +1,5 @@
-"""What the accuracies published with "Deeper Insights into Weight Sharing" (arXiv 2001.01431) say of a supernet's order:
-64 networks at its last 128 steps, against their accuracies alone.
+"""What the accuracies published with "Deeper Insights into Weight Sharing" (arXiv 2001.01431) say of a supernet's
+order: 64 networks at its last 128 steps, against their accuracies alone.
 
     python benchmarks/deeper_insights.py --tables DIR
 """

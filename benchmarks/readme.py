@@ -324,6 +324,29 @@ def _largest(space: str) -> dict | None:
     return record.load(there[0]) if there else None
 
 
+def deeper_insights() -> str:
+    r = record.load("deeper_insights")
+    kept, mean = r["best_tenth_kept"], r["true_rank_of_the_mean"]
+    rows = [
+        ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
+        [f"tau of the accuracy averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
+        ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
+        ["tau between a step and the next", _range(r["tau_next_step"], 3)],
+        ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
+        *(
+            [f"best true rank of the first {n}", f"{_range(ranks, 1)}; of the averaged accuracy {mean[n]}"]
+            for n, ranks in r["true_rank"].items()
+        ),
+        ["truly best tenth kept by leaving out the worst quarter", f"{kept['mean']:.0%} ({kept['low']:.0%} at least)"],
+    ]
+    head = [f"{r['networks']} networks", "mean (lowest to highest)"]
+    return f"{table(head, rows)}\n\n{source(r)}"
+
+
+def _range(spread: dict, digits: int) -> str:
+    return f"{spread['mean']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
+
+
 def trust() -> str:
     """What the records of all spaces and scales say in a line each."""
     records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
@@ -443,6 +466,7 @@ PARTS: dict[str, Callable[[], str]] = {
         f"ranking-{space}-{scale}": partial(ranking, space, scale) for space in BENCHES for scale in ("reduced", "full")
     },
     "ranking-trust": trust,
+    "deeper-insights": deeper_insights,
     "ranking-changes": changes,
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
