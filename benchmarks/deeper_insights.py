@@ -12,12 +12,14 @@ import record
 
 import search_spaces
 from results import ranking
+from results.judged import smoothed
 from supernet.oracle import TableOracle
 
 STEPS, TRUTH = "deeper_insights_64_supernet_last128steps.csv", "deeper_insights_64_truth.csv"
 FIRST = (1, 5, 10)
 WORST = 0.25  # share of the networks that a filter would leave out
 APART = 64  # steps: a whole round of the networks
+AVERAGED = (4, 16, 64)  # steps
 
 
 def spread(values) -> dict[str, float]:
@@ -30,14 +32,19 @@ def kept(scores: np.ndarray, truth: np.ndarray) -> float:
     return float((scores[best] > np.quantile(scores, WORST)).mean())
 
 
-def figures(scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
-    """Scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
-    mean = scores.mean(0)
+def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
+    """Encodings (64, 3), scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
+    mean, rng = scores.mean(0), np.random.default_rng(0)
+    averaged = {n: np.stack([scores[end - n : end].mean(0) for end in range(n, len(scores) + 1)]) for n in AVERAGED}
+    smooth = [smoothed((4, 4, 4), encodings, row, rng) for row in (*scores, mean)]
     return {
         "steps": len(scores),
         "networks": len(truth),
         "gt_tau": spread(ranking.gt_tau(scores, truth)),
+        "gt_tau_averaged": {str(n): spread(ranking.gt_tau(rows, truth)) for n, rows in averaged.items()},
+        "gt_tau_smoothed": spread(ranking.gt_tau(smooth[:-1], truth)),
         "tau_of_the_mean": ranking.kendall(mean, truth),
+        "tau_of_the_mean_smoothed": ranking.kendall(smooth[-1], truth),
         "tau_of_multiply_adds": ranking.kendall(madds, truth),
         "tau_next_step": spread([ranking.kendall(a, b) for a, b in pairwise(scores)]),
         "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),
@@ -54,7 +61,11 @@ def main() -> None:
     encodings = np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), axis=1)
     scores = np.loadtxt(folder / STEPS, delimiter=",", skiprows=1)[:, 1:]
     madds = search_spaces.load("three_edge").cost(encodings)[:, 0]
-    print(record.save("deeper_insights", figures(scores, TableOracle(folder / TRUTH).accuracy(encodings), madds)))
+    print(
+        record.save(
+            "deeper_insights", figures(encodings, scores, TableOracle(folder / TRUTH).accuracy(encodings), madds)
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -275,7 +275,7 @@ def ranking(space: str, scale: str) -> str:
     if not (record.RECORDS / f"{name}.json").exists():
         return f"Not measured yet: `benchmarks/ranking.sh` writes `{name}`."
     r = record.load(name)
-    what = f"{r['networks']} networks, {_plural(r['seeds'], 'seed')}; `supernet/train.py {r['flags']}` and"
+    what = f"{r['networks']} networks, {_plural(r['seeds'], 'seed')}; `supernet/train.py {r['flags']}` and, by row:"
     rows = [
         [
             variant,
@@ -302,7 +302,8 @@ def ranking(space: str, scale: str) -> str:
     ]
     rows = [row + [""] * (len(head) - len(row)) for row in rows + read + free]
     picture = f"![accuracy against truth, coloured by multiply-adds; tau along the training]({name}.png)"
-    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, source(r)])
+    whence = f"{source(r)} {r.get('note', '')}".strip()
+    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, whence])
 
 
 def changes() -> str:
@@ -329,12 +330,15 @@ def deeper_insights() -> str:
     kept, mean = r["best_tenth_kept"], r["true_rank_of_the_mean"]
     rows = [
         ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
-        [f"tau of the accuracy averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
+        *([f"the same averaged over {n} steps", _range(tau, 3)] for n, tau in r["gt_tau_averaged"].items()),
+        [f"the same averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
+        ["at one step, smoothed by a Gaussian process (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
+        ["averaged over all steps and smoothed", f"{r['tau_of_the_mean_smoothed']:.3f}"],
         ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
         ["tau between a step and the next", _range(r["tau_next_step"], 3)],
         ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
         *(
-            [f"best true rank of the first {n}", f"{_range(ranks, 1)}; of the averaged accuracy {mean[n]}"]
+            [f"best true rank among the first {n} (T{n}R)", f"{_range(ranks, 1)}; averaged over all steps {mean[n]}"]
             for n, ranks in r["true_rank"].items()
         ),
         ["truly best tenth kept by leaving out the worst quarter", f"{kept['mean']:.0%} ({kept['low']:.0%} at least)"],
