@@ -8,6 +8,8 @@ part 70 benchmarks/fair_step.py --device cuda --batch 128 --image-size 224 --rou
 part 100 benchmarks/oracle.py --device cuda --images 10000 --image-size 32 --rounds 1 --one-by-one 60
 if [ -n "${1:-}" ]; then part 200 benchmarks/supernet_training.py --data-root "$1" --device cuda; fi
 part 110 benchmarks/fair_step.py --device cuda --batch 256 --rounds 20 --compile
+part 240 benchmarks/darts_step.py --batch 64 --rounds 10
+if [ -n "${1:-}" ]; then part 540 benchmarks/darts_full.py "$1" --minutes 3; fi
 python benchmarks/readme.py
 # Longer than all of them together; what is cut off goes on with benchmarks/cifar10.sh, which says when it is done.
 if [ -n "${1:-}" ]; then benchmarks/cifar10.sh "$1" && python benchmarks/readme.py; fi

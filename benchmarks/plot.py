@@ -1,7 +1,8 @@
 """Draws the figures of docs/ from their records.
 
 search_efficiency.svg: what is still missing of the true hypervolume, against evaluations. picks.svg: test accuracy of
-picks and of their random rivals, against multiply-adds.
+picks and of their random rivals, against multiply-adds. darts_search.svg: skips of the normal cell, and edges that chose
+noise, after every epoch of a relaxation.
 
     python benchmarks/plot.py
 """
@@ -67,11 +68,31 @@ def points(axes, found: list[dict], colour: str, label: str) -> None:
     axes.errorbar(madds, accuracy, spread, fmt="o", ms=4, color=colour, elinewidth=0.8, capsize=2, label=label)
 
 
+def darts_search() -> mpl.figure.Figure:
+    spaces = record.load("darts_search-cpu")["spaces"]
+    figure, panels = plt.subplots(1, len(spaces), figsize=(9, 3), squeeze=False, layout="constrained")
+    for axes, (space, runs) in zip(panels[0], spaces.items(), strict=True):
+        counted = "noise" if space == "darts_s4" else "skips"
+        for name, run in runs.items():
+            axes.plot(range(1, len(run[counted]) + 1), run[counted], label=name, linewidth=1.5)
+        what = "edges of both cells that chose noise" if counted == "noise" else "skips of the normal cell"
+        axes.set(xlabel="epoch", title=f"{space}: {what}", ylim=(-0.3, 16.3 if counted == "noise" else 8.3))
+        axes.grid(alpha=0.3)
+    panels[0][0].legend(fontsize=7)
+    return figure
+
+
+FIGURES = {"search_efficiency": efficiency, "picks": picks, "darts_search": darts_search}
+
+
 def main() -> None:
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fairfront", "font.size": 9})
     folder = record.ROOT / "docs"
     folder.mkdir(exist_ok=True)
-    for name, make in {"search_efficiency": efficiency, "picks": picks}.items():
+    there = {"darts_search": "darts_search-cpu"}  # records that may be missing
+    for name, make in FIGURES.items():
+        if not (record.RECORDS / f"{there.get(name, 'search_efficiency')}.json").exists():
+            continue
         make().savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
