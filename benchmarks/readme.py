@@ -216,7 +216,8 @@ def darts_search() -> str:
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
         "papers' searches."
     )
-    return f"{table(head, rows)}\n\n{text}\n\n{source(r)}"
+    picture = "![Skips and noise after every epoch, by method and space](docs/darts_search.svg)"
+    return "\n\n".join([table(head, rows), text, source(r), picture])
 
 
 def _names(r: dict) -> list[str]:

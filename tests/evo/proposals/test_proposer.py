@@ -12,14 +12,14 @@ import search_spaces
 from evo import search
 from evo.archive import Archive
 from evo.engine import NSGA2
-from evo.proposals import drawing, methods
+from evo.proposals import drawing, health, methods
 from evo.proposals.proposer import RelaxationProposer
 from evo.proposals.relax import Relaxed
 from evo.proposals.relaxation import Relaxation
 from evo.proposers import Natural
 from search_spaces import published
 
-QUICK = ("--epochs", "1", "--evaluations", "40", "--population", "20", "--threads", "1", "--recalibrate", "0")
+QUICK = ("--epochs", "1", "--evaluations", "120", "--population", "20", "--threads", "1", "--recalibrate", "0")
 SHORT = ("--train-images", "96", "--score-images", "20", "--proposer-epochs", "1", "--batch-size", "96")
 
 
@@ -70,23 +70,31 @@ def test_what_misses_a_free_limit_is_not_proposed(proposer):
 
 
 @pytest.mark.parametrize(
-    ("space", "options", "name"),
-    [("darts_s3", ("--space-options", "channels=4", "cells=3"), "pc_darts"), ("digits", (), "fair_darts")],
+    ("space", "options", "names"),
+    [
+        ("darts_s3", ("--space-options", "channels=4", "cells=3"), tuple(methods.METHODS)),
+        ("digits", (), ("fair_darts", "partial+noisy x mixed")),
+    ],
 )
-def test_a_search_ends_in_a_front_whose_rows_say_who_proposed_them(script, tmp_path, space, options, name):
+def test_a_search_ends_in_a_front_whose_rows_say_who_proposed_them(
+    script, tmp_path, monkeypatch, space, options, names
+):
+    monkeypatch.setattr(health, "ITERATIONS", 1)
     folder = tmp_path / "run"
-    flags = ("--run", folder, "--space", space, *options, *QUICK, *SHORT, "--proposer", name, "partial+noisy x mixed")
-    outcome = script(search, *flags)
+    outcome = script(search, "--run", folder, "--space", space, *options, *QUICK, *SHORT, "--proposer", *names)
     assert outcome.code == 0, outcome.err
     content = json.loads((folder / "front.json").read_text())
     proposers = set(Archive(folder / "archive.sqlite").everything().proposers)
-    assert {name, "partial+noisy x mixed"} < proposers
+    assert set(names) < proposers
     assert {point["proposer"] for point in content["front"]} <= proposers
+    assert all(point["proposer"] in outcome.out for point in content["front"])
     before = (folder / "front.json").read_text()
     assert script(search, "--run", folder).code == 0  # finished: nothing is trained or asked again
     assert (folder / "front.json").read_text() == before
-    for picture in ("proposer-partial-noisy-x-mixed.svg", f"proposer-{name}.svg"):
+    for name in names:
+        picture = f"proposer-{name}.svg".replace("partial+noisy x mixed", "partial-noisy-x-mixed")
         assert ElementTree.parse(folder / picture).getroot().tag.endswith("svg")
+        assert picture in outcome.out
 
 
 @pytest.mark.parametrize(
