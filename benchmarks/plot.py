@@ -1,8 +1,8 @@
 """Draws the figures of docs/ from their records.
 
 search_efficiency.svg: what is still missing of the true hypervolume, against evaluations. picks.svg: test accuracy of
-picks and of their random rivals, against multiply-adds. darts_search.svg: skips of the normal cell, and edges that chose
-noise, after every epoch of a relaxation.
+picks and of their random rivals, against multiply-adds. darts_search.svg: skips of the normal cell, and edges that
+chose noise, after every epoch of a relaxation.
 
     python benchmarks/plot.py
 """
@@ -82,18 +82,13 @@ def darts_search() -> mpl.figure.Figure:
     return figure
 
 
-FIGURES = {"search_efficiency": efficiency, "picks": picks, "darts_search": darts_search}
-
-
 def main() -> None:
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fairfront", "font.size": 9})
-    folder = record.ROOT / "docs"
-    folder.mkdir(exist_ok=True)
-    there = {"darts_search": "darts_search-cpu"}  # records that may be missing
-    for name, make in FIGURES.items():
-        if not (record.RECORDS / f"{there.get(name, 'search_efficiency')}.json").exists():
-            continue
-        make().savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figures = {"search_efficiency": efficiency, "picks": picks}
+    if (record.RECORDS / "darts_search-cpu.json").exists():
+        figures["darts_search"] = darts_search
+    for name, make in figures.items():
+        make().savefig(record.ROOT / "docs" / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
