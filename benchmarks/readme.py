@@ -527,6 +527,52 @@ def scaling_evaluations() -> str:
     return f"{table(['14,000 evaluations on', '1', '8', '64 such workers'], rows)}\n\n{note}"
 
 
+def reliability() -> str:
+    """What was tried, by attack, and what came of it; or that nobody has tried it."""
+    shows = {"kills": _kills, "damages": _damages, "inputs": _inputs}
+    names = {name: f"reliability-{name}" for name in shows}
+    there = {name: record.load(of) for name, of in names.items() if (record.RECORDS / f"{of}.json").exists()}
+    rows = [show(there[name]["found"]) if name in there else [name, "not tried", ""] for name, show in shows.items()]
+    return "\n\n".join(
+        [table(["attack", "tried", "lost, silently wrong or crashed"], rows), *map(source, there.values())]
+    )
+
+
+def _kills(found: dict) -> list[str]:
+    moments = len(found.keys() - {"kills", "different", "repeated"})
+    wrong = f"{found.get('different', 0)} (files or tables that ended otherwise than without a kill)"
+    return ["kill -9", f"{found['kills']:,} kills, after {moments} kinds of events", wrong]
+
+
+def _damages(found: dict) -> list[str]:
+    good = {name: found.get(name, 0) for name in ("refused", "previous", "same")}
+    wrong = sum(found.values()) - sum(good.values()) - found["damages"]
+    text = f"{good['refused']:,} refused, {good['previous']:,} mended, {good['same']:,} without meaning"
+    return ["damaged files", f"{found['damages']:,} damages, each seen by every reader: {text}", str(wrong)]
+
+
+def _inputs(found: dict) -> list[str]:
+    return [
+        "wrong input",
+        f"{sum(found.values()):,} inputs to {len(found)} functions and scripts",
+        "0 (the first ends it)",
+    ]
+
+
+def soak() -> str:
+    """A row for every long search that somebody has made."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("soak-*.json"))]
+    if not records:
+        return "Not measured yet: `benchmarks/soak.py`."
+    head = ["evaluations", "memory grows by", "archive, bytes per evaluation", "milliseconds per evaluation, by tenths"]
+    rows = []
+    for r in records:
+        bytes_each = f"{min(r['bytes_each']):.0f} to {max(r['bytes_each']):.0f}"
+        times = " ".join(f"{1000 * seconds:.2f}" for seconds in r["seconds_each"])
+        rows.append([f"{r['evaluations'][-1]:,}", f"{r['memory'][-1] - r['memory'][0]:.0f} MiB", bytes_each, times])
+    return "\n\n".join([table(head, rows), *map(source, records)])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "main-job-output": lambda: quoted(record.load("main_job-digits")["search_output"]),
     "main-job-training": lambda: quoted(record.load("main_job-digits")["train_output"]),
@@ -546,6 +592,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "ranking-trust": trust,
     "deeper-insights": deeper_insights,
     "ranking-changes": changes,
+    "reliability": reliability,
+    "soak": soak,
     "search-efficiency": search_efficiency,
     "search-ablation": search_ablation,
     "search-overhead": search_overhead,
