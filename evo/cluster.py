@@ -22,6 +22,7 @@ from types import ModuleType
 AUTO = "auto"
 MEND = 'pip install -e ".[cluster]"'
 SECONDS = 3.0  # within which an address answers
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # RFC 9113, section 3.4
 ROOT, ROOMS = Path(__file__).parents[1], ("search_spaces", "supernet", "evo", "results")
 PACKAGES = ("torch", "numpy", "ray")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -40,18 +41,19 @@ def check(address: str) -> None:
         raise ValueError(f"--ray is auto or HOST:PORT, got {address!r}")
     if not answers(address):
         raise ValueError(
-            f"nothing answers at --ray {address} within {SECONDS:.0f} s: is it the address that ray start --head said?"
+            f"no Ray answers at --ray {address} within {SECONDS:.0f} s: is it the address that ray start --head said?"
         )
 
 
 def answers(address: str) -> bool:
-    """Whether somebody takes connections at HOST:PORT."""
+    """Whether somebody at HOST:PORT speaks HTTP/2, as Ray does; of anything else Ray would not let go for minutes."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=SECONDS).close()
+        with socket.create_connection((host, int(port)), timeout=SECONDS) as line:
+            line.sendall(GREETING)
+            return line.recv(9)[3:4] == b"\4" or "RAY_USE_TLS" in os.environ
     except (OSError, ValueError, OverflowError):
         return False
-    return True
 
 
 def running() -> str | None:

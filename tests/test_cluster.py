@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -180,13 +181,23 @@ def test_code_that_differs_in_a_letter_has_another_version(tmp_path, monkeypatch
         cluster.same(own)
 
 
-def test_an_address_that_does_not_answer_ends_in_one_line(script, tmp_path):
-    with contextlib.closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
+@pytest.mark.parametrize("greeting", [None, b"HTTP/1.0 400 Bad Request\r\n"])
+def test_an_address_where_no_ray_is_ends_in_one_line(script, tmp_path, greeting):
+    """Nobody at all, or somebody else."""
+
+    def answer():
+        with other.accept()[0] as line:
+            line.sendall(greeting)
+
+    with contextlib.closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        if greeting:
+            other.listen()
+            threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
         outcome = script(search, "--run", tmp_path / "run", "--ray", address)
     assert outcome.code == 2
-    assert outcome.err.startswith(f"error: nothing answers at --ray {address}")
+    assert outcome.err.startswith(f"error: no Ray answers at --ray {address}")
     assert outcome.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
