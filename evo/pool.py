@@ -146,7 +146,7 @@ class Pool:
         at = [work for work in self.running.values() if work.board is board and work.piece in board.left]
         alone = [work for work in at if [other.piece for other in at].count(work.piece) == 1]
         slow = min(alone, key=lambda work: work.since, default=None)
-        if slow is None or not self.times or time.monotonic() - slow.since < STRAGGLES * median(self.times):
+        if slow is None or not self.times or time.monotonic() - slow.since < max(LOOK, STRAGGLES * median(self.times)):
             return None
         return slow.piece
 
@@ -164,7 +164,10 @@ class Pool:
                 self._replace(work, error)
                 continue
             self.deaths = 0
-            self._ready(work.worker) if work.judge is not self.judge else self.idle.append(work.worker)
+            if work.judge is self.judge:
+                self.idle.append(work.worker)
+            else:
+                self._ready(work.worker)
             if work.board is not None:
                 self.times.append(time.monotonic() - work.since)
                 yield work, found
@@ -178,7 +181,7 @@ class Pool:
             raise ValueError(f"{DEATHS} Ray workers died one after another, the last one so: {error}") from error
         self.ray.kill(work.worker)  # one that was only out of reach must not keep its place
         others = [(other.board, other.piece) for other in self.running.values()]
-        if work.board is not None and (work.board, work.piece) not in others:
+        if work.board is not None and work.piece in work.board.left and (work.board, work.piece) not in others:
             work.board.waiting.append(work.piece)
         self._hire()
 
@@ -190,12 +193,12 @@ class Pool:
             self.running[worker.begin.remote(self.versions)] = Work(worker, None)
 
     def _patience(self, heard: bool) -> None:
-        """Says so, now and then, if nobody is there to work."""
+        """Says so, now and then, if no worker is there."""
         if heard or any(work.board is not None for work in self.running.values()):
             self.heard = time.monotonic()
         elif time.monotonic() - self.heard > PATIENCE:
             self.heard = time.monotonic()
-            print(f"waiting for the Ray cluster: it gives no {self.kind} to any worker", file=sys.stderr, flush=True)
+            print(f"waiting for a Ray worker: has the cluster a free {self.kind}?", file=sys.stderr, flush=True)
 
 
 def begin(address: str, device: str) -> Callable[[], Pool]:
