@@ -193,6 +193,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
     figures = {
         "scale": arguments.scale,
         "space": space,
+        "seeds": len(found["strict", PLAIN]),
         "networks": one["networks"],
         "flags": flags,
         "variants": BENCHES[space].variants,
