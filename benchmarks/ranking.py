@@ -161,7 +161,7 @@ def lead(first: list[dict], second: list[dict]) -> dict:
     return {"mean": ahead, "seeds": (value[0] - value[1]).tolist()}
 
 
-def plot(space: str, found: dict, scale: str) -> None:
+def plot(space: str, found: dict, path: Path) -> None:
     """Supernet accuracy against truth, coloured by multiply-adds; tau along the training."""
     shown = [name for name in SCHEDULES if (name, PLAIN) in found]
     figure, axes = pyplot.subplots(1, 1 + len(shown), figsize=(3.7 * (1 + len(shown)), 3.4), layout="constrained")
@@ -176,7 +176,7 @@ def plot(space: str, found: dict, scale: str) -> None:
     axes[-1].axhline(one["tau"]["madds"][0], color="grey", label="multiply-adds")
     axes[-1].set(xlabel="share of the training", ylabel="Kendall's tau, seed 0")
     axes[-1].legend(fontsize=7)
-    figure.savefig(record.ROOT / "docs" / f"ranking-{space}-{scale}.png", dpi=80)
+    figure.savefig(path, dpi=80)
 
 
 def write(space: str, everything: dict, arguments: Namespace) -> None:
@@ -184,7 +184,10 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
     found = {key: runs for key, runs in everything.items() if not any("refused" in run for run in runs)}
     if ("strict", PLAIN) not in found:
         raise ValueError(f"{space}: {everything['strict', PLAIN][0]['refused']}")
-    plot(space, found, arguments.scale)
+    name, pictures = f"ranking-{space}-{arguments.scale}", record.ROOT / "docs"
+    if arguments.scale == "dry":  # which leaves nothing among the figures
+        record.RECORDS = pictures = record.ROOT / "runs" / "ranking-dry"
+    plot(space, found, pictures / f"{name}.png")
     one, supernets = found["strict", PLAIN][0], {}
     for (variant, reading), runs in found.items():
         supernets.setdefault(variant, {})[reading] = summary(runs)
@@ -207,7 +210,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
             if reading != PLAIN
         },
     }
-    print(record.save(f"ranking-{space}-{arguments.scale}", figures))
+    print(record.save(name, figures))
 
 
 def main() -> None:
