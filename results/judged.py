@@ -21,7 +21,7 @@ from supernet.train import WEIGHTS
 RECALIBRATE = 500  # as in evo/search.py
 SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
 PIECE = 1000  # networks whose scores are kept together: a call that is stopped loses no more
-WEIGHED, FITTED = 300, 2000  # networks that choose the kernel of a smoothing, and to which it is fitted
+WEIGHED, FITTED = 150, 2000  # networks that choose the kernel of a smoothing, and to which it is fitted
 
 
 @dataclass(frozen=True)
@@ -128,9 +128,9 @@ class Judged:
             raise ValueError(
                 f"{folder} differs from {self.folder} in {', '.join(differ)}: --others takes runs of other seeds alone"
             )
-        other = copy.copy(self)
-        other.folder = folder
-        return other
+        twin, seed = copy.copy(self), saved["settings"].get("supernet", {}).get("seed", 0)
+        twin.folder, twin.config = folder, replace(self.config, seed=seed)  # it draws random groups
+        return twin
 
 
 def smoothed(choices: tuple[int, ...], encodings: np.ndarray, scores: np.ndarray, rng: np.random.Generator):

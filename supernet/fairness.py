@@ -54,14 +54,14 @@ def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
 def expectation(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     """As many uniform paths as a strictly fair step has: (m, L); its gradients make one update.
 
-    Each option is equally often updated in expectation alone (FairNAS, section 3.1): what strictness adds is all that
+    Each option is equally often updated in expectation alone (FairNAS, arXiv 1907.01845): what strictness adds is all that
     differs.
     """
     return np.random.default_rng((seed, step)).integers(choices, size=(max(choices), len(choices)))
 
 
 def turns(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
-    """Every architecture in turn, in rounds that are shuffled anew (arXiv 2001.01431, section 3): (1, L).
+    """Every architecture in turn, in rounds that are shuffled anew (arXiv 2001.01431): (1, L).
 
     ValueError if the space has more than ROUND encodings.
     """

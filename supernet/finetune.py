@@ -19,7 +19,7 @@ SLOWER = 0.1  # the share of the training's initial learning rate
 
 
 class FinetunedOracle:
-    """The supernet oracle's face: each architecture first trains `steps` mini-batches (arXiv 2001.01431, section 4.3).
+    """The supernet oracle's face: each architecture first trains `steps` mini-batches (arXiv 2001.01431).
 
     All see the same mini-batches, a function of the seed. The supernet's own weights stay as they are.
     """

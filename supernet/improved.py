@@ -24,7 +24,7 @@ class ImprovedStep:
         """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached; gradients are left in the net.
 
         `cosine` is the share of the initial learning rate. All but the largest path learn for a share what the largest
-        says of the images (in-place distillation, arXiv 1903.05134, section 3.2).
+        says of the images (in-place distillation, arXiv 1903.05134).
         """
         rate = rates(self.space, paths, cosine, self.strength)
         with self.context():
@@ -46,7 +46,7 @@ class ImprovedStep:
 
 
 def rates(space: SearchSpace, paths: np.ndarray, cosine: float, strength: float) -> np.ndarray:
-    """Factors (P,) of the losses that give each path a learning rate of its own (DYNAS, arXiv 2503.10740, section 3).
+    """Factors (P,) of the losses that give each path a learning rate of its own (after DYNAS, arXiv 2503.10740).
 
     The rate of a path falls as cosine ** gamma; gamma is 2 ** strength for the smallest network, its inverse for the
     largest: small ones are learned early, large ones need the rate for longer.

@@ -1,6 +1,6 @@
 """A space that narrows while its supernet trains: the worst-ranked options are trained no further.
 
-After arXiv 2010.08219, section 5. Dropped options keep the weights they had, so every architecture can still be scored.
+After arXiv 2010.08219. Dropped options keep the weights they had, so every architecture can still be scored.
 Shapes: L decisions, K options of a decision (the most), N networks.
 """
 

@@ -116,6 +116,12 @@ def test_a_table_that_agrees_with_the_supernet_makes_it_trusted_and_equal_weight
     assert "Search with this supernet" in outcome.out
 
 
+def test_a_run_of_another_seed_is_judged_with_its_own(run):
+    net = Judged(str(run), Reading(), Compute(threads=1))
+    assert net.twin(other_seed(run)).config.seed == 1
+    assert net.config.seed == 0
+
+
 def test_runs_that_differ_by_more_than_the_seed_are_refused_as_others(script, run):
     outcome = script(rank, run, *QUICK, "--others", other_seed(run, "strict"))
     assert outcome.code == 2
