@@ -54,8 +54,8 @@ def uniform(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
 def expectation(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     """As many uniform paths as a strictly fair step has: (m, L); its gradients make one update.
 
-    Each option is equally often updated in expectation alone (FairNAS, arXiv 1907.01845): what strictness adds is all that
-    differs.
+    Each option is equally often updated in expectation alone (FairNAS, arXiv 1907.01845): all that differs from
+    `strict` is what strictness adds.
     """
     return np.random.default_rng((seed, step)).integers(choices, size=(max(choices), len(choices)))
 
