@@ -16,6 +16,7 @@ from evo.archive import Archive
 from results import front, reading, trained
 from supernet import checkpoint, run_folder
 
+REPORTED = 0.25  # of the damages are shown to the report too, which reads everything
 REFUSED = (ValueError, OSError)  # what the scripts' door turns into one line
 
 
@@ -96,7 +97,8 @@ def attack(folder: Path, cases: int, seed: int) -> Counter:
         whole = path.read_bytes()
         path.write_bytes(damage(whole, rng))
         for name, read in readers(folder, path).items():
-            found[_outcome(read, expected[path][name])] += 1
+            if name != "report" or rng.random() < REPORTED:
+                found[_outcome(read, expected[path][name])] += 1
         path.write_bytes(whole)
         if checkpoint.previous(path) in expected:
             found[_goes_on(path, rng)] += 1

@@ -3,7 +3,7 @@
 import pytest
 import soak
 
-EVALUATIONS = 4000
+EVALUATIONS = 3000
 
 
 @pytest.fixture(scope="module")

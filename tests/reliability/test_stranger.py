@@ -77,7 +77,7 @@ def test_no_command_unpickles_anything(server, tmp_path):
     assert not [event for event in ended.events if event.startswith("unpickle")]
 
 
-@pytest.mark.parametrize("name", ["../out", "/out", "a/b", "..", "", ".hidden", "A\n", "a\0", "x" * 300])
+@pytest.mark.parametrize("name", ["../out", "/out", "a/b", "..", "A\n", "a\0", "x" * 300])
 def test_names_in_json_cannot_lead_out_of_the_folder(script, folder, tmp_path, name):
     content = json.loads((folder / "front.json").read_text())
     content["picks"][name] = content["picks"]["A"]
@@ -87,8 +87,9 @@ def test_names_in_json_cannot_lead_out_of_the_folder(script, folder, tmp_path, n
     settings["settings"]["search"] |= {"run": "../out", "proposer": ["../out"], "warm_start": ["../.."]}
     files.save_json(folder / "settings.json", settings)
     before = {path for path in tmp_path.rglob("*") if folder not in path.parents}
-    for module, flags in ((pick, [folder]), (report, [folder]), (train, [folder, "--pick", name])):
+    for module, flags in ((pick, [folder]), (train, [folder, "--pick", name])):
         attempt(script, module, flags)
+    assert name not in reading.read(folder).front.get("picks", {})
     with pytest.raises(ValueError, match="no trained"):
         results.load(folder, name)
     assert {path for path in tmp_path.rglob("*") if folder not in path.parents} == before

@@ -24,9 +24,9 @@ def test_a_loss_that_is_no_number_names_step_rate_and_paths_and_leaves_the_last_
     def poisoned(*rest):
         step = make(*rest)
 
-        def losses(images, labels, paths):
+        def losses(images, labels, paths, *others):
             calls.append(paths)
-            found = step(images, labels, paths)
+            found = step(images, labels, paths, *others)
             found[1] = float("nan") if len(calls) == 4 else found[1]
             return found
 
