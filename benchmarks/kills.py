@@ -26,18 +26,8 @@ from supernet import checkpoint, command, files
 
 ROOT = Path(__file__).parents[1]
 TINY = ("--threads", "1", "--batch-size", "32")
-DATA = (
-    "--space",
-    "three_edge",
-    "--space-options",
-    "channels=1",
-    "cells=1",
-    "--train-images",
-    "64",
-    "--score-images",
-    "60",
-    *TINY,
-)
+SPACE = ("--space", "three_edge", "--space-options", "channels=1", "cells=1")
+DATA = (*SPACE, "--train-images", "64", "--score-images", "60", *TINY)
 SEARCH = ("--proposer", "darts", "--proposer-epochs", "2", "--evaluations", "30", "--recalibrate", "32")
 LATE = 0.05  # seconds; how long after an event a kill may come
 STATEMENTS = ("BEGIN", "COMMIT")

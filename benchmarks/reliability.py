@@ -43,9 +43,9 @@ def given(cases: int, seed: int) -> dict:
 
 
 ATTACKS: dict[str, tuple[Callable[[int, int], dict], int]] = {  # and how many cases make a piece
-    "kills": (killed, 20),
-    "damages": (damaged, 1000),
-    "inputs": (given, 50),
+    "kills": (killed, 10),
+    "damages": (damaged, 250),
+    "inputs": (given, 20),
 }
 
 
