@@ -7,6 +7,7 @@ actor, a worker's process and a node are killed at random moments.
 
 import os
 import random
+import secrets
 import signal
 import tempfile
 import threading
@@ -37,6 +38,7 @@ Found = tuple[list, list]  # encodings and rows of an archive, in their order
 def searched(folder: Path, space: SearchSpace, oracle) -> Found:
     """The archive of a whole search with this oracle."""
     config = Config(supernet=CONFIG, evaluations=EVALUATIONS)
+    folder.mkdir()
     costs, archive = goals.Costs(space), Archive(folder / "archive.sqlite", config.names())
     score = search.make_score(config, space, costs, {}, oracle)
     search.evolve(config, costs, score, search.make_engine(config, space, costs), archive)
@@ -116,6 +118,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     kills = parser.parse_args().kills
     torch.set_num_threads(1)
+    os.environ.update(cluster.QUIET | cluster.PRIVATE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
     with tempfile.TemporaryDirectory() as home:
         print(record.save("cluster_kills", survive(kills, Path(home))))
 
