@@ -152,15 +152,16 @@ class Pool:
 
     def _answers(self) -> Iterator[tuple[Work, np.ndarray]]:
         """Waits a moment for workers; one that answered is idle again, one that died is replaced."""
+        errors = self.ray.exceptions
         ready, _ = self.ray.wait(list(self.running), timeout=LOOK)
         self._patience(bool(ready))
         for reference in ready:
             work = self.running.pop(reference)
             try:
                 found = self.ray.get(reference)
-            except self.ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except self.ray.exceptions.RayError as error:
+            except errors.RayError as error:
+                if isinstance(error, errors.RayTaskError) and not isinstance(error.cause, errors.RayError):
+                    raise error.cause from None  # the worker's own
                 self._replace(work, error)
                 continue
             self.deaths = 0

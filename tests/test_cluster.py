@@ -38,7 +38,8 @@ def nodes():
         import ray
         from ray.cluster_utils import Cluster
 
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        few = {"include_dashboard": False, "no_monitor": True, "include_log_monitor": False}
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **few})
         yield nodes
         ray.shutdown()
         nodes.shutdown()
