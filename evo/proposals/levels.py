@@ -73,7 +73,7 @@ def through(
     """dL(batch) / d alphas at the weights `ahead`, through the step that led there (DARTS, equations 7 and 8)."""
     both = gradients(loss(ahead, alphas, batch), {**alphas, **ahead})
     direct, vector = both[: len(alphas)], both[len(alphas) :]
-    radius = epsilon / torch.linalg.vector_norm(torch.stack([v.norm() for v in vector]))
+    radius = epsilon / torch.nn.utils.get_total_norm(vector)
     with torch.no_grad():
         pairs = list(zip(weights.items(), vector, strict=True))
         above, below = ({name: w + sign * radius * v for (name, w), v in pairs} for sign in (1, -1))
