@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 import record
+from darts_search import METHODS as SEARCHED
 from ranking import BENCHES, CHANGES, PLAIN, READINGS
 
 from evo.proposals import methods
@@ -202,7 +203,7 @@ def darts_search() -> str:
             "Which of them fall for skips or noise in the reduced spaces: not measured (`benchmarks/darts_search.py`)."
         )
     r = record.load("darts_search-cpu")
-    found = {name: {space: runs[name] for space, runs in r["spaces"].items() if name in runs} for name in _names(r)}
+    found = {name: {space: runs[name] for space, runs in r["spaces"].items() if name in runs} for name in SEARCHED}
     rows = []
     for name, runs in found.items():
         skips = [_along(runs.get(space, {}).get("skips")) for space in ("darts_s1", "darts_s3")]
@@ -214,14 +215,17 @@ def darts_search() -> str:
         f"Skips of the normal cell in the first, middle and last epoch, and edges of both cells that chose noise in "
         f"the last: {r['epochs']} epochs on {r['images']} images of CIFAR-10 at {network['image_size']} pixels, "
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
-        "papers' searches."
+        f"papers' searches. {_entropies(r)}"
     )
     picture = "![Skips and noise after every epoch, by method and space](docs/darts_search.svg)"
     return "\n\n".join([table(head, rows), text, source(r), picture])
 
 
-def _names(r: dict) -> list[str]:
-    return list(dict.fromkeys(name for runs in r["spaces"].values() for name in runs))
+def _entropies(r: dict) -> str:
+    """How far the alphas decided; sigmoids have an entropy each, of another scale."""
+    runs = [run for found in r["spaces"].values() for name, run in found.items() if name != "fair_darts"]
+    first, last = (np.mean([run["entropy"][i] for run in runs]) for i in (0, -1))
+    return f"The mean entropy of an edge's softmax went from {first:.2f} to {last:.2f} nats: 0 is all decided."
 
 
 def _along(values: list[int] | None) -> str:
