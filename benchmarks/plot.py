@@ -69,14 +69,16 @@ def points(axes, found: list[dict], colour: str, label: str) -> None:
 
 
 def darts_search() -> mpl.figure.Figure:
+    """A panel per reduced space."""
     spaces = record.load("darts_search-cpu")["spaces"]
-    figure, panels = plt.subplots(1, len(spaces), figsize=(9, 3), squeeze=False, layout="constrained")
+    figure, panels = plt.subplots(1, len(spaces), figsize=(3 * len(spaces), 3), squeeze=False, layout="constrained")
     for axes, (space, runs) in zip(panels[0], spaces.items(), strict=True):
-        counted = "noise" if space == "darts_s4" else "skips"
+        counted, what, most = (
+            ("noise", "noise edges", 16) if space == "darts_s4" else ("skips", "skips, normal cell", 8)
+        )
         for name, run in runs.items():
             axes.plot(range(1, len(run[counted]) + 1), run[counted], label=name, linewidth=1.5)
-        what = "edges of both cells that chose noise" if counted == "noise" else "skips of the normal cell"
-        axes.set(xlabel="epoch", title=f"{space}: {what}", ylim=(-0.3, 16.3 if counted == "noise" else 8.3))
+        axes.set(xlabel="epoch", title=f"{space}: {what}", ylim=(-0.02 * most, 1.02 * most))
         axes.grid(alpha=0.3)
     panels[0][0].legend(fontsize=7)
     return figure
@@ -84,11 +86,10 @@ def darts_search() -> mpl.figure.Figure:
 
 def main() -> None:
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "fairfront", "font.size": 9})
-    figures = {"search_efficiency": efficiency, "picks": picks}
-    if (record.RECORDS / "darts_search-cpu.json").exists():
-        figures["darts_search"] = darts_search
-    for name, make in figures.items():
-        make().savefig(record.ROOT / "docs" / f"{name}.svg", metadata={"Date": None})
+    folder = record.ROOT / "docs"
+    folder.mkdir(exist_ok=True)
+    for name, make in {"search_efficiency": efficiency, "picks": picks, "darts_search": darts_search}.items():
+        make().savefig(folder / f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":
