@@ -1,6 +1,6 @@
 """Ray: the processes of one machine or of many, for work that can be done in any order.
 
-Ray's messages are pickles, so that a cluster runs whatever reaches it. One that is started here listens on this
+A cluster runs whatever code reaches it. One that is started here listens on this
 machine alone and takes nothing without a token that nobody else is told; it opens no dashboard and reports to nobody.
 """
 

@@ -194,6 +194,7 @@ def _train_all(config: Config, team: Team) -> list[dict]:
     asked = jobs(config, folder, content, space)
     images = config.images.over(saved["settings"]["supernet"])
     recipe = config.training.over(recipes.find(config.recipe, images.data))
+    team.check(recipe.batch_size)
     target = config.compute.target()
     data = team.in_turn(lambda: load(images))
     config.compute.set_threads(data.image_size)

@@ -54,14 +54,18 @@ class Team:
         """Whether this one writes the files and speaks."""
         return self.rank == 0
 
-    def share(self, batch: torch.Tensor) -> torch.Tensor:
-        """This process's rows of a whole batch (B, ...). ValueError if it cannot be split evenly."""
+    def check(self, batch: int) -> None:
+        """ValueError if a batch of so many images cannot be split evenly."""
         pieces = self.size * self.parts
-        if pieces > 1 and (len(batch) % pieces or len(batch) < 2 * pieces):
+        if pieces > 1 and (batch % pieces or batch < 2 * pieces):
             raise ValueError(
-                f"a batch of {len(batch)} images cannot be split into {self.size} x {self.parts} (processes x --parts) "
+                f"a batch of {batch} images cannot be split into {self.size} x {self.parts} (processes x --parts) "
                 f"equal pieces of two or more: use a --batch-size that is a multiple of {pieces}"
             )
+
+    def share(self, batch: torch.Tensor) -> torch.Tensor:
+        """This process's rows of a whole batch (B, ...). ValueError if it cannot be split evenly."""
+        self.check(len(batch))
         return batch.chunk(self.size)[self.rank]
 
     def step(

@@ -233,6 +233,7 @@ def make_oracle(
 
 def main(config: Config) -> None:
     with ranks.team(config.split.parts, config.compute.target()) as team:
+        team.check(config.recipe().batch_size)
         space, data = team.in_turn(lambda: load_inputs(config))
         with lock.hold(config.folder / lock.NAME) if team.first else nullcontext():
             if team.first:
