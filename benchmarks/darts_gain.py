@@ -4,7 +4,7 @@
 Each method learns on 512 real images of CIFAR-10 at 16 pixels, in a small network of NAS-Bench-201 (settings as in
 darts_search.py), and then proposes beside the others, as in evo/search.py. The table says what its proposals are worth.
 Every relaxation has --seeds searches; the one without it has the same seed and as many evaluations. Called again, it
-goes on with the relaxations that are there.
+goes on with the relaxations that are there; the record holds the methods that are done.
 """
 
 from pathlib import Path
@@ -73,7 +73,7 @@ def main() -> None:
         trained = [relaxation(name, seed, data, arguments.folder) for seed in range(arguments.relaxations)]
         found = [search(problem, seed, trained[seed // arguments.seeds]) for seed in searches]
         figures["methods"][name] = {key: [each[key] for each in found] for key in found[0]}
-    print(record.save("darts_gain", figures))
+        print(record.save("darts_gain", figures))
 
 
 if __name__ == "__main__":
