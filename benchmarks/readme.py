@@ -189,7 +189,7 @@ def _darts_gain_words() -> Iterator[str]:
         yield (
             f"What a front gains: hypervolume after {r['marks'][0]} evaluations of `{r['table']}`, in 1e-4 of the true "
             f"front's, against the search of the same seed without the relaxation (mean of {len(r['without'])} pairs, "
-            f"{r['relaxations']} relaxations each, with the 95 % interval); then its share of the front found. "
+            f"trained relaxations of each: {r['relaxations']}; 95 % interval); then its share of the last front. "
             f"After {r['marks'][-1]} evaluations: {last}. The relaxations learnt {r['epochs']} epochs on "
             f"{r['images']} images, far less than the papers'."
         )
