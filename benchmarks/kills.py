@@ -175,8 +175,16 @@ def _watch(job: dict, reach: int):
     return hook
 
 
-def choose(rng: random.Random) -> Moment:
-    """One of the next events, at once or a little later: a run that is killed so often still comes to its end."""
+PLANTED = (Moment("open", 1, 0.0), Moment("rename", 2, 0.0), Moment("commit", 0, 0.0), Moment("commit", 1, 0.0))
+
+
+def choose(rng: random.Random, made: int) -> Moment:
+    """One of the next events, at once or a little later: a run that is killed so often still comes to its end.
+
+    The first are planted: before and after a file's bytes are there, and in the moment of a commit.
+    """
+    if made < len(PLANTED):
+        return PLANTED[made]
     what, most = rng.choice((("", 30), ("rename", 4), ("commit", 3)))
     return Moment(what, rng.randrange(most), rng.choice([0.0, rng.uniform(0, LATE / 50), rng.uniform(0, LATE)]))
 
@@ -227,7 +235,7 @@ def attack(server: Server, home: Path, kills: int, seed: int) -> Count:
     for number in range(kills):
         folder, mine, done, ended = home / f"run{number}", 0, Counter(), None
         while ended is None or ended.code == -signal.SIGKILL:
-            ended = server.run(folder, choose(rng) if made < kills else None)
+            ended = server.run(folder, choose(rng, made) if made < kills else None)
             done += intervals(ended.events)
             if ended.code == -signal.SIGKILL:
                 made, mine = made + 1, mine + 1

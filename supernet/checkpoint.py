@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
 from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum
-from supernet.files import load_json as load_json
+from supernet.files import load_json as load_json  # these three were here
 from supernet.files import save_json as save_json
 from supernet.files import write as write
 

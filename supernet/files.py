@@ -52,8 +52,8 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def checksum(text: str | bytes) -> str:
-    return MARK + hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=16).hexdigest()
+def checksum(text: str) -> str:
+    return MARK + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def save_json(path: Path, content: dict) -> None:
