@@ -26,6 +26,7 @@ GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 
 ROOT, ROOMS = Path(__file__).parents[1], ("search_spaces", "supernet", "evo", "results")
 PACKAGES = ("torch", "numpy", "ray")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+HASTY = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds to join a cluster that answers
 # The first makes Ray's nodes take 127.0.0.1 as their address; it is Ray's own default away from Linux.
 PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
@@ -73,7 +74,7 @@ def connect(address: str) -> ModuleType:
     """
     check(address)
     found = running() if address == AUTO else address
-    for name, value in (QUIET if found else QUIET | PRIVATE).items():
+    for name, value in (QUIET | (HASTY if found else PRIVATE)).items():
         os.environ.setdefault(name, value)  # before Ray is imported, which reads them once
     if not found:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -84,7 +85,10 @@ def connect(address: str) -> ModuleType:
         try:
             _in_a_thread_that_stays(partial(ray.init, found or "local", **quiet))
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            raise ValueError(f"Ray at {found or 'this machine'} cannot be joined: {error}") from error
+            raise ValueError(
+                f"Ray at {found or 'this machine'} cannot be joined ({error}): is this machine a node of it "
+                "(ray start --address), and RAY_AUTH_TOKEN its token?"
+            ) from error
     return ray
 
 
