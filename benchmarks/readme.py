@@ -556,8 +556,8 @@ def _kills(found: dict) -> list[str]:
 def _damages(found: dict) -> list[str]:
     good = {name: found.get(name, 0) for name in ("refused", "previous", "same")}
     wrong = sum(found.values()) - sum(good.values()) - found["damages"]
-    text = f"{good['refused']:,} refused, {good['previous']:,} mended, {good['same']:,} without meaning"
-    return ["damaged files", f"{found['damages']:,} damages, each seen by every reader: {text}", str(wrong)]
+    text = f"{good['refused']:,} refused, {good['previous']:,} mended, {good['same']:,} read as before"
+    return ["damaged files", f"{found['damages']:,} damages; their readers: {text}", str(wrong)]
 
 
 def _inputs(found: dict) -> list[str]:
