@@ -174,7 +174,7 @@ BAD_FLAGS = [
     (["--max-madds", "lots"], "is no number"),
     (["--max-madds", "10"], "the cheapest has"),
     (["--max-madds", "10k", "--max-params", "100M"], "the cheapest has"),
-    (["--fairness", "fair"], "known are strict, uniform"),
+    (["--fairness", "fair"], "known are strict, expectation, uniform"),
     (["--shared-gradient", "max"], "must be mean or sum"),
     (["--population", "1"], "--population >= 2"),
     (["--evaluations", "0"], "--evaluations >= 1"),
