@@ -45,8 +45,10 @@ def main(folder: Path) -> None:
             save_file(shares, folder / "share.safetensors")
             save_file(synced, folder / "synced.safetensors")
             (folder / "count").write_text(str(count))
+        own = folder / str(team.rank)
+        own.mkdir()
         try:
-            team.check_shared(folder / str(team.rank))
+            team.check_shared(own)
         except ValueError as error:
             (folder / f"refused{team.rank}").write_text(str(error))
 
