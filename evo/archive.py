@@ -70,7 +70,8 @@ def check(db: sqlite3.Connection, path: Path) -> int:
         if problem == "ok":
             problem = _mismatch(db) if version == FORMAT else None
     except (sqlite3.Error, TypeError) as error:
-        raise Damaged(f"{path} is damaged and cannot be read ({error}); {MEND}") from error
+        reason = " ".join(str(error).split())  # SQLite's own may quote a damaged schema, line by line
+        raise Damaged(f"{path} is damaged and cannot be read ({reason}); {MEND}") from error
     finally:
         db.rollback()
     if problem:

@@ -118,3 +118,12 @@ def test_a_large_archive_is_written_while_others_read_it(path, rng):
     lines.close()
     writer.join(30)
     assert len(reader) == 10
+
+
+def test_a_damaged_schema_is_refused_in_one_line(path, rng):
+    Archive(path).record(0, generation(rng), 0.1, 2.0)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"madds" INTEGER', b"`\"madds' INTEGE"))
+    with pytest.raises(ValueError, match="is damaged") as refused:
+        Archive(path)
+    assert "\n" not in str(refused.value)
