@@ -1,7 +1,7 @@
 """Ray: the processes of one machine or of many, for work that can be done in any order.
 
-A cluster runs whatever code reaches it. One that is started here listens on this
-machine alone and takes nothing without a token that nobody else is told; it opens no dashboard and reports to nobody.
+A cluster runs whatever code reaches it. One that is started here listens on this machine alone and takes nothing
+without a token that nobody else is told; it opens no dashboard and reports to nobody.
 """
 
 import hashlib

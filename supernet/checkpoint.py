@@ -10,10 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
-from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum
-from supernet.files import load_json as load_json  # these three were here
-from supernet.files import save_json as save_json
-from supernet.files import write as write
+from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum, write
 
 MEND = "delete it to begin this part again"
 

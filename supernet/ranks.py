@@ -91,6 +91,7 @@ class Team:
         return losses
 
     def mean(self, value: float) -> float:
+        """The processes' mean of a number."""
         return self.sum(torch.tensor(value, dtype=torch.float64, device=self.device)).item() / self.size
 
     def average_statistics(self, net: nn.Module) -> None:

@@ -18,8 +18,9 @@ from evo import search
 from evo.archive import Archive, Generation
 from evo.proposals.methods import method
 from supernet import command
-from supernet.checkpoint import save, save_json
+from supernet.checkpoint import save
 from supernet.data import Data, DataConfig, load
+from supernet.files import save_json
 
 torch.set_num_threads(1)  # two threads on busy cores can be ten times slower
 

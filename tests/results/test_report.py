@@ -135,13 +135,13 @@ def test_the_figures_of_cells_hold_the_cells_of_the_picks(script, cell_run, tmp_
 def test_a_ranking_check_is_shown_with_its_taus_and_its_networks(run_copy):
     content = {"sentence": "Search with it.", "networks": 3, "s_tau": None, "tau": {"madds": [0.5, 0.4, 0.6]}}
     content |= {"truth": [0.1, 0.2, 0.3], "score": [0.3, 0.2, 0.1]}
-    checkpoint.save_json(run_copy / "ranking.json", content)
+    files.save_json(run_copy / "ranking.json", content)
     text = page.render(reading.read(run_copy))
     assert "Search with it." in text
     assert "0.500 (0.40 to 0.60)" in text
     assert "ranking" in data_of(text, "figures")
     for wrong in ({"tau": {"madds": [1]}}, {"tau": 3}, {"truth": [1, 2]}, {"truth": "x"}):
-        checkpoint.save_json(run_copy / "ranking.json", {**content, **wrong})
+        files.save_json(run_copy / "ranking.json", {**content, **wrong})
         assert len(reading.read(run_copy).problems) == 1
 
 

@@ -1,0 +1,26 @@
+"""Picks beside random networks of equal multiply-adds."""
+
+import record
+
+from tables.text import source, table
+
+
+def verdict(p: dict) -> str:
+    """Of a pick and its random rivals: the difference of the means, and whether it exceeds any network's spread."""
+    gap = p["test_accuracy"] - sum(r["test_accuracy"] for r in p["random"]) / len(p["random"])
+    spread = max(p["spread"], *(r["spread"] for r in p["random"]))
+    word = "better" if gap > spread else "worse" if gap < -spread else "within the spread"
+    return f"{word} ({gap:+.4f})"
+
+
+def picks() -> str:
+    """One row per pick and record: its accuracy against that of its random rivals."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("picks-*.json"))]
+    rows = []
+    for r in records:
+        for name, p in r["picks"].items():
+            own = f"{p['test_accuracy']:.4f} ± {p['spread']:.4f}"
+            rivals = " ".join(f"{rival['test_accuracy']:.4f}" for rival in p["random"])
+            rows.append([r["name"].removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals, verdict(p)])
+    head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks", "the pick is"]
+    return "\n\n".join([table(head, rows), *map(source, records)])

@@ -1,0 +1,153 @@
+"""How far a supernet's order is the true one."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import record
+from ranking import BENCHES, CHANGES, PLAIN, READINGS
+
+from tables.text import plural, source, table
+
+
+def ranking(space: str, scale: str) -> str:
+    """The table of one space at one scale, and what it says of the questions; or that nobody has measured it."""
+    name = f"ranking-{space}-{scale}"
+    if not (record.RECORDS / f"{name}.json").exists():
+        return f"Not measured yet: `benchmarks/ranking.sh` writes `{name}`."
+    r = record.load(name)
+    what = f"{r['networks']} networks, {plural(r['seeds'], 'seed')}; `supernet/train.py {r['flags']}` and, by row:"
+    rows = [
+        [
+            variant,
+            f"`{r['variants'][variant] or '--fairness strict'}`",
+            *_ranked(found["recalibrated"], r["ahead_of_strict"].get(variant)),
+        ]
+        for variant, found in r["supernets"].items()
+    ]
+    read = [
+        ["strict", reading, *_ranked(s, r["ahead_of_plain"].get(reading))]
+        for reading, s in r["supernets"]["strict"].items()
+        if reading != "recalibrated"
+    ]
+    free = [[name, "", "", f"**{tau[0]:.3f}** ({tau[1]:.2f} to {tau[2]:.2f})"] for name, tau in r["baselines"].items()]
+    head = [
+        "order by",
+        "flags or reading",
+        "accuracy",
+        "tau",
+        "ahead of strict",
+        "best half",
+        "first 10 give up",
+        "between seeds",
+    ]
+    rows = [row + [""] * (len(head) - len(row)) for row in rows + read + free]
+    picture = f"![accuracy against truth, coloured by multiply-adds; tau along the training]({name}.png)"
+    whence = f"{source(r)} {r.get('note', '')}".strip()
+    return "\n\n".join([what, table(head, rows), "\n".join(_answers(r)), picture, whence])
+
+
+def changes() -> str:
+    """What every change and every other reading gains on every space, at the largest scale that is measured."""
+    found = {space: _largest(space) for space in BENCHES}
+    named = [("ahead_of_strict", name) for name in CHANGES] + [("ahead_of_plain", name) for name in READINGS]
+    rows = []
+    for key, name in named:
+        leads = [(r or {}).get(key, {}).get(name) for r in found.values()]
+        if name != PLAIN:
+            rows.append([name, *(_lead(lead) if lead else "not measured" for lead in leads)])
+    scales = [f"`{space}`{', ' + r['scale'] if r else ''}" for space, r in found.items()]
+    return table(["tau gained by", *scales], rows)
+
+
+def _largest(space: str) -> dict | None:
+    names = [f"ranking-{space}-{scale}" for scale in ("full", "reduced")]
+    there = [name for name in names if (record.RECORDS / f"{name}.json").exists()]
+    return record.load(there[0]) if there else None
+
+
+def deeper_insights() -> str:
+    r = record.load("deeper_insights")
+    kept, mean = r["best_tenth_kept"], r["true_rank_of_the_mean"]
+    rows = [
+        ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
+        *([f"the same averaged over {n} steps", _range(tau, 3)] for n, tau in r["gt_tau_averaged"].items()),
+        [f"the same averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
+        ["at one step, smoothed by a Gaussian process (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
+        ["averaged over all steps and smoothed", f"{r['tau_of_the_mean_smoothed']:.3f}"],
+        ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
+        ["tau between a step and the next", _range(r["tau_next_step"], 3)],
+        ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
+        *(
+            [f"best true rank among the first {n} (T{n}R)", f"{_range(ranks, 1)}; averaged over all steps {mean[n]}"]
+            for n, ranks in r["true_rank"].items()
+        ),
+        ["truly best tenth kept by leaving out the worst quarter", f"{kept['mean']:.0%} ({kept['low']:.0%} at least)"],
+    ]
+    head = [f"{r['networks']} networks", "mean (lowest to highest)"]
+    return f"{table(head, rows)}\n\n{source(r)}"
+
+
+def _range(spread: dict, digits: int) -> str:
+    return f"{spread['mean']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
+
+
+def trust() -> str:
+    """What the records of all spaces and scales say in a line each."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
+    lines = [line for r in records for line in _trust(r)]
+    return "\n".join(lines) if lines else "Nothing is measured yet."
+
+
+def _trust(r: dict) -> Iterator[str]:
+    s, (madds, *_) = r["supernets"]["strict"]["recalibrated"], r["baselines"]["madds"]
+    low, high = np.mean(s["intervals"], axis=0)
+    against = "better than" if low > madds else "worse than" if high < madds else "not to be told from"
+    n, total = r["networks"], plural(r["seeds"], "seed")
+    first = np.mean([found["10"]["true_rank"] for found in s["first"]])
+    yield (
+        f"- `{r['space']}`, {r['scale']} scale ({n} networks, {total}): the strictly fair supernet's order, tau "
+        f"{s['mean']:.2f}, is {against} that of multiply-adds, {madds:.2f}. The best of its first 10 networks is in "
+        f"truth number {first:.0f} of {n}, {100 * np.mean([f['10']['regret'] for f in s['first']]):.2f} points of "
+        "accuracy behind the best."
+    )
+    for what, leads in (("trained as", r["ahead_of_strict"]), ("read as", r["ahead_of_plain"])):
+        for name, lead in leads.items():
+            value, low, high = lead["mean"]
+            if not low <= 0 <= high:
+                word = "better" if value > 0 else "worse"
+                yield f"  - {what} *{name}* it ranks {word}: {value:+.2f} ({low:+.2f} to {high:+.2f})."
+
+
+def _ranked(s: dict, lead: dict | None) -> list[str]:
+    """Cells of one order: means over the seeds."""
+    low, high = np.mean(s["intervals"], axis=0)
+    spread = f"; seeds {min(s['tau']):.2f} to {max(s['tau']):.2f}" if len(s["tau"]) > 1 else ""
+    half = [tau for tau in s["inside_best_half"] if tau is not None]
+    lost = np.mean([found["10"]["regret"] for found in s["first"]])
+    return [
+        f"{s['accuracy']:.3f}",
+        f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
+        _lead(lead) if lead else "",
+        f"{np.mean(half):.2f}" if half else "too few",
+        f"{100 * lost:.2f}",
+        "" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
+    ]
+
+
+def _lead(lead: dict) -> str:
+    value, low, high = lead["mean"]
+    return f"{value:+.3f} ({low:+.2f} to {high:+.2f}){'' if low <= 0 <= high else ', **outside**'}"
+
+
+def _answers(r: dict) -> Iterator[str]:
+    """What is over- and underrated by the strictly fair supernet of seed 0, and how its order came about."""
+    s = r["supernets"]["strict"]["recalibrated"]
+    bias = sorted(s["operations"][0].items(), key=lambda pair: -pair[1])
+    yield f"- One more of an operation, in % of the ranks: {', '.join(f'{name} {100 * x:+.1f}' for name, x in bias)}."
+    yield f"- Smallest to largest quarter, in % of the ranks: {', '.join(f'{100 * x:+.1f}' for x in s['size'][0])}."
+    yield f"- Tau along the training: {', '.join(f'{tau:.2f}' for tau in s['gt_tau'][0].values())}."
+    lost = ", ".join(f"{n}: {100 * found['regret']:.2f}" for n, found in s["first"][0].items())
+    yield f"- Points of accuracy given up by training the first: {lost}."
+    if r["not_learned"]:
+        yield f"- At chance, and so not ranked: {', '.join(r['not_learned'])}."
+    yield f"- What the command advises: {s['sentence'][0]}"
