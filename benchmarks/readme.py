@@ -41,6 +41,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "search-ablation": search.search_ablation,
     "search-overhead": search.search_overhead,
     "scaling-step": cluster.scaling_step,
+    "imagenet": cluster.imagenet,
     "scaling-evaluations": cluster.scaling_evaluations,
     "cluster-table": cluster.cluster,
     "cluster-kills": cluster.cluster_kills,

@@ -40,7 +40,7 @@ class DataConfig:
     stream: bool = False
     """Decode a folder's training and test images while they are needed: for sets larger than memory."""
     workers: Whole = None
-    """Processes that decode for --stream. Default: one per core."""
+    """Processes that decode for --stream. Default: one per core that this process may use."""
 
     def __post_init__(self):
         if self.data not in SOURCES:

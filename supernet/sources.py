@@ -87,12 +87,17 @@ def _folder(config) -> Parts:
             raise ValueError(f"{found[part]} and {found['train']} must hold the same classes; only one has {odd[0]!r}")
     size = config.image_size or _own_size(listed["train"][1])
     if config.stream:
-        workers = os.cpu_count() or 1 if config.workers is None else config.workers
+        workers = _cores() if config.workers is None else config.workers
         how = {"size": size, "workers": workers, "skip": config.skip_corrupt}
         return classes, {part: Stream(samples, **how) for part, (_, samples) in listed.items()}
     mend = "pass --stream, or use a smaller --image-size or fewer images"
     check_memory(sum(len(samples) for _, samples in listed.values()), size, mend)
     return classes, {part: _read(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
+
+
+def _cores() -> int:
+    """That this process may use, where Python (3.13) can say it; else those there are."""
+    return getattr(os, "process_cpu_count", os.cpu_count)() or 1
 
 
 def _list_images(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:

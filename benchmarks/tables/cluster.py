@@ -65,6 +65,34 @@ def _scaling(r: dict) -> str:
     return f"{what}: {wire}\n\n{table(head, rows)}\n\nLoad of the machine: {r['load']}. {source(r)}"
 
 
+def imagenet() -> str:
+    """What data and memory a supernet needs at ImageNet's size; or that nobody has measured it."""
+    if not (record.RECORDS / "imagenet.json").exists():
+        return "Not measured: `benchmarks/imagenet.py`."
+    r, flow, batch = record.load("imagenet"), 10_000, 256
+    loaded, kilobytes = flow / r["paths"], r["bytes_per_image"] / 1e3
+    cores, megabytes = loaded / r["crops_per_second"], loaded * r["bytes_per_image"] / 1e6
+    need = [
+        ["training crops a core decodes", f"{r['crops_per_second']:,.0f} a second"],
+        ["centres, for scoring", f"{r['centres_per_second']:,.0f} a second"],
+        [f"for {flow:,} images x paths a second", f"{cores:,.0f} cores that decode, {megabytes:,.0f} MB/s read"],
+        ["a step, per image of the batch", f"{r['bytes_per_image_of_a_step'] / 2**20:,.0f} MiB"],
+        ["the same, as `--memory` estimates it", f"{r['predicted'] / 2**20:,.0f} MiB"],
+        ["weights, gradients and momentum", f"{3 * r['bytes_of_weights'] / 2**20:,.0f} MiB"],
+        *(
+            [f"a batch of {batch} on {n} process{'es' if n > 1 else ''}", f"{_of_a_process(r, batch, n):,.1f} GiB each"]
+            for n in (1, 8, 64)
+        ),
+    ]
+    what = f"{r['space']} at {r['image_size']} pixels, float32, files of {kilobytes:,.0f} kB, {r['paths']} paths:"
+    return f"{what}\n\n{table(['', ''], need)}\n\n{source(r)}"
+
+
+def _of_a_process(r: dict, batch: int, n: int) -> float:
+    """GiB of its share of the batch, and of its weights."""
+    return (batch / n * r["bytes_per_image_of_a_step"] + 3 * r["bytes_of_weights"]) / 2**30
+
+
 def scaling_evaluations() -> str:
     """What 14,000 evaluations take on workers of the kind that the oracle was measured on."""
     kinds = {"one CPU thread": "oracle-cpu", "one GPU": "oracle-cuda"}
