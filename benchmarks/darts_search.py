@@ -23,7 +23,7 @@ from supernet.data import Data, DataConfig, load
 METHODS = ("darts", "noisy_darts", "fair_darts", "pc_darts")
 SPACES = {"darts_s4": METHODS, "darts_s3": METHODS, "darts_s1": METHODS[:3]}
 NETWORK = {"image_size": 16, "channels": 8, "cells": 4}
-IMAGES, SCORE, EPOCHS, BATCH = 512, 500, 15, 16
+IMAGES, SCORE, EPOCHS, BATCH = 2560, 500, 30, 64
 PUBLISHED = 25_000  # images of an epoch of the papers' searches, half of CIFAR-10
 
 
