@@ -20,6 +20,7 @@ from results import regularise
 from results.recipes import Recipe
 from supernet import checkpoint
 from supernet.data import Data
+from supernet.draws import seeded
 from supernet.files import Damaged
 from supernet.memory import Context
 from supernet.progress import Progress
@@ -103,8 +104,7 @@ def _learner(net: nn.Module, data: Data, recipe: Recipe, seed: int) -> nn.Module
     """`net`, with a second classifier if the recipe has one."""
     if not recipe.auxiliary:
         return net
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, data.mean.device):
         return regularise.Watched(net, data.normalise(data.train.images[:2]), len(data.classes))
 
 
@@ -115,9 +115,8 @@ def _bare(net: nn.Module) -> nn.Module:
 def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, team: Team, context: Context) -> float:
     """The mean loss of one epoch, of this process's images."""
     state.net.train()
-    with torch.random.fork_rng():  # dropout and augmentation draw from PyTorch's global generator
-        draws = int(rng.integers(2**63))
-        torch.manual_seed(draws)
+    draws = int(rng.integers(2**63))
+    with seeded(draws, data.mean.device):  # dropout and augmentation
         for images, labels in _batches(data, recipe, rng, team):
             for group in state.optimizer.param_groups:
                 group["lr"] = steps.rate()

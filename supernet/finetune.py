@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from supernet.data import Data
+from supernet.draws import seeded
 from supernet.fit import Recipe
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle
@@ -35,8 +36,7 @@ class FinetunedOracle:
         model, recipe = self.net.extract(encoding).train(), self.recipe
         settings = {"momentum": recipe.momentum, "weight_decay": recipe.weight_decay}
         optimizer = torch.optim.SGD(model.parameters(), SLOWER * recipe.lr, **settings)
-        with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
-            torch.manual_seed(self.seed)
+        with seeded(self.seed, self.data.mean.device):  # dropout
             for images, labels in islice(self._batches(), self.steps):
                 optimizer.zero_grad()
                 with self.oracle.context():

@@ -20,6 +20,7 @@ from supernet import averaging, checkpoint
 from supernet.averaging import Average
 from supernet.command import Real, Whole
 from supernet.data import Data
+from supernet.draws import seeded
 from supernet.progress import Progress
 from supernet.ranks import Team
 from supernet.steps import Steps
@@ -140,9 +141,8 @@ def fit(
 def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, steps: Steps, rng, team: Team) -> float:
     """The mean loss of one epoch, of this process's images."""
     net.train()
-    with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
-        draws = int(rng.integers(2**63))
-        torch.manual_seed(draws)
+    draws = int(rng.integers(2**63))
+    with seeded(draws, data.mean.device):  # dropout
         for images, labels in data.batches(steps.recipe.batch_size, rng, share=team.share):
             optimizer.param_groups[0]["lr"] = steps.rate()
             optimizer.zero_grad()

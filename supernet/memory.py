@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from supernet.draws import seeded
 from supernet.model import ChainSupernet, Supernet
 
 Context = Callable[[], AbstractContextManager]  # entered around every forward pass: autocast, or nothing
@@ -50,7 +51,7 @@ def per_path(net: Supernet, choices: Sequence[int], images: torch.Tensor, contex
     net = copy.deepcopy(net).train()
     weights = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
     paths = [[min(option, k - 1) for k in choices] for option in range(max(choices))]
-    with torch.random.fork_rng():  # dropout draws from PyTorch's global generator
+    with seeded(0, images.device):  # dropout
         return max(_held_for_backward(net, images, path, weights, context) for path in paths) // len(images)
 
 

@@ -16,6 +16,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
+from supernet.draws import seeded
+
+CPU = torch.device("cpu")
 KEPT = 224 / 256  # of the resized shorter side
 LOADED = 64  # images that a worker decodes at a time where their order does not matter
 BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises
@@ -30,8 +33,7 @@ def centre(image: Image.Image, size: int, seed: int = 0) -> Image.Image:
 
 def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
     """8 to 100 % of the image, of a shape between 3:4 and 4:3, mirrored half the time: a function of the seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # that of the CPU alone: torch.manual_seed takes a millisecond
+    with seeded(seed, CPU):
         return v2.RandomHorizontalFlip()(v2.RandomResizedCrop(size, antialias=True)(image))
 
 
@@ -94,7 +96,7 @@ class Stream:
         skip: bool = False,
     ):
         self.samples, self.size, self.workers, self.skip = list(samples), size, workers, skip
-        self.device = device or torch.device("cpu")
+        self.device = device or CPU
         self.labels = torch.tensor([label for _, label in self.samples], device=self.device)
         self.skipped: set[str] = set()
 

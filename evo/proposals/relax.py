@@ -23,6 +23,7 @@ from evo.proposals.relaxation import Alphas, Mixture
 from search_spaces import SearchSpace
 from supernet import checkpoint, fit
 from supernet.data import Data
+from supernet.draws import seeded
 from supernet.memory import Context
 from supernet.progress import Progress
 
@@ -186,8 +187,7 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
     relaxed.begin(epoch)
     relaxed.net.train()
     losses = []
-    with torch.random.fork_rng():  # noise and dropout draw from PyTorch's global generator
-        torch.manual_seed(int(rngs[2].integers(2**63)))
+    with seeded(int(rngs[2].integers(2**63)), data.mean.device):  # noise and dropout
         batches = [part.batches(method.batch_size, rng) for part, rng in zip((train, val), rngs[:2], strict=True)]
         for train_batch, val_batch in zip(*batches, strict=False):
             if epoch >= method.warmup * method.epochs:
