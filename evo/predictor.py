@@ -69,14 +69,13 @@ class Outlook:
             front = np.flatnonzero(state.violation == state.violation.min())
             self.limited = False
         self.m = self.columns.shape[1]
-        if self.limited:
-            self.columns = np.column_stack([self.columns, state.violation])
         self.front = slice(0, min(len(front), FITTED // 2))
         rows = fitted(front[-FITTED // 2 :], len(self.columns))
-        self.near = self.columns[state.population, : self.m]
+        self.near, self.columns = self.columns[state.population], self.columns[rows]
+        if self.limited:
+            self.columns = np.column_stack([self.columns, state.violation[rows]])
         self.uncertain = [m for m in range(self.columns.shape[1]) if m not in self.cheap]
         self.unit = np.isin(np.arange(self.columns.shape[1]), self.uncertain)[None].astype(float)
-        self.columns = self.columns[rows]
         self.scores = self.columns.copy()
         self.scores[:, self.uncertain] = normal_scores(self.columns[:, self.uncertain])
         self.model = Model(state.choices, state.encodings[rows], self.scores[:, self.uncertain], kernel)
@@ -136,7 +135,7 @@ class Outlook:
 
 def fitted(front: np.ndarray, told: int) -> np.ndarray:
     """Indices (F,) of what the model is fitted to: the front, then the newest others."""
-    others = np.setdiff1d(np.arange(told), front)
+    others = np.setdiff1d(np.arange(max(0, told - FITTED), told), front)
     return np.concatenate([front, others[max(0, len(others) - (FITTED - len(front))) :]])
 
 

@@ -125,8 +125,9 @@ def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, 
         engine.replay(generation_rng(seed, generation), *told(found))
         tracker.add(found.rows)
         generation += 1
+    grown, spent = archive.hypervolumes(), archive.seconds()
     with Progress("search", config.evaluations, len(archive)) as progress:
-        while len(archive) < config.evaluations and not stopped(config, archive):
+        while len(archive) < config.evaluations and not stopped(config, grown, spent, len(archive)):
             start, left = time.monotonic(), config.evaluations - len(archive)
             asked = engine.ask(generation_rng(seed, generation), engine.generation(left))
             if not len(asked.encodings):
@@ -135,22 +136,24 @@ def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, 
             found = Generation(asked.encodings, score(asked.encodings), asked.proposers)
             engine.tell(*told(found))
             tracker.add(found.rows)
-            archive.record(generation, found, tracker.hypervolume(), time.monotonic() - start)
-            generation += 1
-            progress.advance(len(found.rows), hypervolume=tracker.hypervolume(), accuracy=tracker.accuracy)
+            grown.append(tracker.hypervolume())
+            seconds = time.monotonic() - start
+            archive.record(generation, found, grown[-1], seconds)
+            generation, spent = generation + 1, spent + seconds
+            progress.advance(len(found.rows), hypervolume=grown[-1], accuracy=tracker.accuracy)
 
 
-def stopped(config: Config, archive: Archive) -> bool:
-    """Whether one of the other stops is reached; says which."""
-    grown, reason = archive.hypervolumes(), None
+def stopped(config: Config, grown: Sequence[float], seconds: float, evaluations: int) -> bool:
+    """Whether one of the other stops is reached, by the hypervolume after every generation; says which."""
+    reason = None
     if config.generations and len(grown) >= config.generations:
         reason = f"--generations {config.generations}"
-    if config.minutes and archive.seconds() >= 60 * config.minutes:
+    if config.minutes and seconds >= 60 * config.minutes:
         reason = f"--minutes {config.minutes:g}"
     if config.stalled and len(grown) > config.stalled and grown[-1] <= grown[-1 - config.stalled] * (1 + STALL):
         reason = f"--stalled {config.stalled}"
     if reason:
-        print(f"{reason}: ended after {len(archive)} evaluations")
+        print(f"{reason}: ended after {evaluations} evaluations")
     return reason is not None
 
 

@@ -7,7 +7,7 @@ from evo import survival
 from evo.engine import NSGA2, generation_rng
 from evo.gaussian_process import Kernel
 from evo.hypervolume import Ruler, directions
-from evo.predictor import Outlook, Predictor, greedy
+from evo.predictor import FITTED, Outlook, Predictor, fitted, greedy
 
 CHOICES = (4,) * 6
 WEIGHTS = np.random.default_rng(1).random((6, 4, 2))
@@ -97,3 +97,12 @@ def test_proposals_do_not_depend_on_how_many_threads_there_are():
         with threadpool_limits(threads):
             found.append(told_engine(300).ask(generation_rng(0, 1), 40).encodings.tolist())
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("told", [1, 50, FITTED, 5 * FITTED])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_the_model_is_fitted_to_the_front_and_the_newest_others(rng, told, share):
+    front = rng.permutation(told)[: int(share * min(told, FITTED // 2))]
+    others = np.setdiff1d(np.arange(told), front)
+    newest = others[::-1][: FITTED - len(front)][::-1]
+    assert (fitted(front, told) == np.concatenate([front, newest])).all()
