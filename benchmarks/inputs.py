@@ -45,6 +45,17 @@ JSON = st.recursive(st.one_of(NUMBERS, WORDS), lambda inner: st.dictionaries(WOR
 MODES = ("L", "RGB", "RGBA", "CMYK", "1", "P", "LA", "I", "I;16", "F", "YCbCr", "HSV", "LAB")
 ENDINGS = ("png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "png.jpg")
 tried: Counter = Counter()  # inputs, by the function that got them
+ATTACKS: dict[Callable, tuple[st.SearchStrategy, ...]] = {}  # and where each one's arguments come from
+
+
+def gets(*strategies: st.SearchStrategy) -> Callable[[Callable], Callable]:
+    """Makes an attack of a function."""
+
+    def add(function: Callable) -> Callable:
+        ATTACKS[function] = strategies
+        return function
+
+    return add
 
 
 def attempt(name: str, function: Callable[[], object]) -> None:
@@ -74,19 +85,19 @@ def flags(config: type) -> tuple[str, ...]:
     return (*own, *(flag for part in inner if is_dataclass(part) for flag in flags(type(part))))
 
 
-@given(st.sampled_from(SPACES), ROWS)
+@gets(st.sampled_from(SPACES), ROWS)
 def encodings(name, rows):
     for function in ("check", "canonical", "cost", "picked", "describe", "build"):
         attempt(f"space.{function}", lambda f=function: getattr(space(name), f)(rows))
 
 
-@given(st.sampled_from(SPACES), WORDS)
+@gets(st.sampled_from(SPACES), WORDS)
 def words_of_a_space(name, text):
     attempt("space.parse", lambda: space(name).parse(text))
     attempt("warm_start.read", lambda: warm_start.read([text], space(name)))
 
 
-@given(WORDS, SIZES, NUMBERS, st.dictionaries(WORDS, NUMBERS, max_size=2))
+@gets(WORDS, SIZES, NUMBERS, st.dictionaries(WORDS, NUMBERS, max_size=2))
 def spaces(name, size, classes, options):
     options.pop("name", None)
     known = SPACES[len(name) % len(SPACES)]
@@ -95,20 +106,20 @@ def spaces(name, size, classes, options):
         attempt("search_spaces.load", lambda w=wanted: search_spaces.load(w, size, classes, **options))
 
 
-@given(st.sampled_from(CONFIGS), st.data())
+@gets(st.sampled_from(CONFIGS), st.data())
 def arguments(config, draw):
     chosen = draw.draw(st.lists(st.tuples(st.sampled_from(flags(config)), st.lists(WORDS, max_size=2)), max_size=3))
     argv = [text for flag, values in chosen for text in (flag, *values)]
     attempt(f"{config.__module__}.Config", lambda: command.parse(config, argv, ""))
 
 
-@given(WORDS, WORDS, st.lists(WORDS, max_size=3))
+@gets(WORDS, WORDS, st.lists(WORDS, max_size=3))
 def limits(low, high, names):
     attempt("parse_objectives", lambda: objectives.parse_objectives(names))
     attempt("parse_limits", lambda: objectives.parse_limits(max_madds=low, min_accuracy=high))
 
 
-@given(st.lists(st.integers(-2, 5), max_size=4), st.integers(-2, 12), st.integers(-1, 4), NUMBERS, st.integers(0, 3))
+@gets(st.lists(st.integers(-2, 5), max_size=4), st.integers(-2, 12), st.integers(-1, 4), NUMBERS, st.integers(0, 3))
 def black_boxes(choices, evaluations, population, value, columns):
     def box(encodings):
         return np.full((len(encodings), columns), value) if columns else value
@@ -116,7 +127,7 @@ def black_boxes(choices, evaluations, population, value, columns):
     attempt("minimise", lambda: minimise(choices, box, evaluations, population=population))
 
 
-@given(JSON, st.binary(max_size=60))
+@gets(JSON, st.binary(max_size=60))
 def files_of_a_run(content, raw):
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "é run"
@@ -134,7 +145,7 @@ def files_of_a_run(content, raw):
 PICTURE = (st.sampled_from(MODES), st.sampled_from(ENDINGS), st.integers(1, 40), st.integers(1, 40))
 
 
-@given(*PICTURE, SIZES, st.sampled_from(("whole", "cut", "text", "empty")), st.integers(0, 2), st.booleans())
+@gets(*PICTURE, SIZES, st.sampled_from(("whole", "cut", "text", "empty")), st.integers(0, 2), st.booleans())
 def images(mode, ending, width, height, size, kind, odd, skip):
     """A folder of 12 images of one kind and 12 plain ones; `odd` classes more are empty."""
     with tempfile.TemporaryDirectory() as home:
@@ -171,13 +182,10 @@ def _write(path: Path, mode: str, shape: tuple[int, int], kind: str) -> None:
     path.write_bytes(content[kind])
 
 
-ATTACKS = (encodings, words_of_a_space, spaces, arguments, limits, black_boxes, files_of_a_run, images)
-
-
 def attack(function: Callable, cases: int, number: int = 0) -> None:
     """Gives the function so many inputs; what is not an answer or one line rises, with the input that did it."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
     wish = settings(max_examples=cases, deadline=None, database=None, suppress_health_check=slow)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        seed(number)(wish(function))()
+        seed(number)(wish(given(*ATTACKS[function])(function)))()

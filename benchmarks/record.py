@@ -28,10 +28,14 @@ def machine() -> dict:
 
 
 def commit() -> str:
-    """The checked-out commit, marked if files were changed since."""
-    return subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    """The checked-out commit, marked if files other than records were changed since."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records")
+    return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def save(name: str, figures: dict) -> Path:
