@@ -39,7 +39,8 @@ def _inputs(found: dict) -> list[str]:
 
 def soak() -> str:
     """A row for every long search that somebody has made."""
-    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("soak-*.json"))]
+    records = [record.load(path.stem) for path in record.RECORDS.glob("soak-*.json")]
+    records.sort(key=lambda r: r["evaluations"][-1])
     if not records:
         return "Not measured yet: `benchmarks/soak.py`."
     head = ["evaluations", "memory grows by", "archive, bytes per evaluation", "milliseconds per evaluation, by tenths"]
