@@ -43,7 +43,7 @@ def soak() -> str:
     records.sort(key=lambda r: r["evaluations"][-1])
     if not records:
         return "Not measured yet: `benchmarks/soak.py`."
-    head = ["evaluations", "memory grows by at most", "archive, bytes per evaluation", "milliseconds per evaluation, by tenths"]
+    head = ["evaluations", "memory grows by", "archive, bytes per evaluation", "milliseconds per evaluation, by tenths"]
     rows = []
     for r in records:
         bytes_each = f"{min(r['bytes_each']):.0f} to {max(r['bytes_each']):.0f}"

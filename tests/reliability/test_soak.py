@@ -19,7 +19,7 @@ def found(tmp_path_factory):
 
 def test_memory_stays_flat(found):
     assert found.evaluations[-1] == EVALUATIONS
-    assert found.memory[-1] - found.memory[0] < 50  # MiB
+    assert max(found.memory) - found.memory[0] < 50  # MiB
 
 
 def test_the_archive_grows_by_the_same_for_every_architecture(found):
