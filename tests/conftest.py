@@ -3,6 +3,7 @@
 import contextlib
 import io
 import shutil
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,8 @@ from supernet.data import Data, DataConfig, load
 from supernet.files import save_json
 
 torch.set_num_threads(1)  # two threads on busy cores can be ten times slower
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so a shell starts what shall run behind it; tests send Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUICK = ("--epochs", "2", "--evaluations", "60", "--population", "20", "--threads", "1")
 
