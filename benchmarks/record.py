@@ -28,8 +28,8 @@ def machine() -> dict:
 
 
 def commit() -> str:
-    """The checked-out commit, marked if files other than records were changed since."""
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records")
+    """The checked-out commit, marked if files other than records and documents were changed since."""
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records", ":!docs")
     return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
 
 

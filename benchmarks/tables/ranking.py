@@ -125,7 +125,7 @@ def _ranked(s: dict, lead: dict | None) -> list[str]:
     half = [tau for tau in s["inside_best_half"] if tau is not None]
     lost = np.mean([found["10"]["regret"] for found in s["first"]])
     return [
-        f"{s['accuracy']:.3f}",
+        "" if abs(s["accuracy"]) < 1e-3 else f"{s['accuracy']:.3f}",  # smoothed scores have the mean 0
         f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
         _lead(lead) if lead else "",
         f"{np.mean(half):.2f}" if half else "too few",
