@@ -154,4 +154,4 @@ def test_a_hundred_thousand_encodings_cost_under_a_tenth_of_a_second(rng):
         start = time.process_time()  # a busy machine takes longer by the clock
         space.cost(encodings)
         times.append(time.process_time() - start)
-    assert min(times) < 0.1
+    assert np.median(times) < 0.1
