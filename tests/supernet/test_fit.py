@@ -161,6 +161,24 @@ def test_uniform_training_is_matched_by_passes_and_strict_is_fair(tmp_path, digi
     assert any(np.ptp(np.bincount(column, minlength=6)) for column in np.array(uniform).T)
 
 
+def test_the_accuracy_shown_is_that_of_alone_standing_paths_with_statistics_of_their_own(tmp_path, digits):
+    space = search_spaces.load("digits")
+    config = train.Config(run=str(tmp_path), seed=3, training=fit.Training(epochs=1, batch_size=20))
+    data = digits._replace(train=digits.train.take(np.arange(200)))
+    supernet, history = train.train(config, space, data)
+    calibration, (images, labels) = data.normalise(data.train.images[: train.CALIBRATED]), data.score
+    right = []
+    for encoding in space.sample(np.random.default_rng(3), train.PROBES):
+        alone = supernet.extract(encoding)
+        for module in (m for m in alone.modules() if isinstance(m, nn.BatchNorm2d)):
+            module.reset_running_stats()
+            module.momentum = None  # the mean
+        with torch.no_grad():
+            alone.train()(calibration)
+            right.append((alone.eval()(data.normalise(images)).argmax(-1) == labels).double().mean().item())
+    assert history[-1]["accuracy"] == pytest.approx(np.mean(right), abs=1e-3)
+
+
 def test_score_and_test_images_train_nothing(tmp_path, digits):
     """The trained weights do not depend on them."""
     space = search_spaces.load("digits")

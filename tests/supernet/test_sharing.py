@@ -186,9 +186,9 @@ def test_a_grouped_training_resumes_bit_for_bit_and_can_be_restored(space, digit
         for name in ("whole", "parts")
     )
     expected = train.train(whole, space, small)[0].state_dict()
-    accuracies = iter([torch.tensor(0.5)])  # the second epoch's fails
+    accuracies = iter([0.5])  # the second epoch's fails
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "accuracy", lambda *_: next(accuracies, None) or _interrupt())
+        patch.setattr(train, "mean_accuracy", lambda *_: next(accuracies, None) or _interrupt())
         with pytest.raises(RuntimeError, match="interrupted"):
             train.train(parts, space, small)
     resumed = train.train(parts, space, small)[0]
