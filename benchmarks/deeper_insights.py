@@ -32,11 +32,19 @@ def kept(scores: np.ndarray, truth: np.ndarray) -> float:
     return float((scores[best] > np.quantile(scores, WORST)).mean())
 
 
+def gained(changed: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> ranking.Estimate:
+    """What a change adds to tau, on the mean over (T, 64) and (T, 64), with its interval over the networks."""
+    times = ranking.resample(len(truth), np.random.default_rng(0))
+    value = ranking.gt_tau(changed, truth) - ranking.gt_tau(scores, truth)
+    drawn = [[ranking.kendall_resampled(row, truth, times) for row in side] for side in (changed, scores)]
+    return ranking.estimate(value.mean(), np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0))
+
+
 def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
     """Encodings (64, 3), scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
     mean, rng = scores.mean(0), np.random.default_rng(0)
     averaged = {n: np.stack([scores[end - n : end].mean(0) for end in range(n, len(scores) + 1)]) for n in AVERAGED}
-    smooth = [smoothed((4, 4, 4), encodings, row, rng) for row in (*scores, mean)]
+    smooth = np.stack([smoothed((4, 4, 4), encodings, row, rng) for row in (*scores, mean)])
     return {
         "steps": len(scores),
         "networks": len(truth),
@@ -45,6 +53,9 @@ def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds:
         "gt_tau_smoothed": spread(ranking.gt_tau(smooth[:-1], truth)),
         "tau_of_the_mean": ranking.kendall(mean, truth),
         "tau_of_the_mean_smoothed": ranking.kendall(smooth[-1], truth),
+        "gained_by_smoothing": gained(smooth[:-1], scores, truth),
+        "gained_by_averaging": gained(mean[None], scores, truth),
+        "gained_by_smoothing_the_mean": gained(smooth[-1:], mean[None], truth),
         "tau_of_multiply_adds": ranking.kendall(madds, truth),
         "tau_next_step": spread([ranking.kendall(a, b) for a, b in pairwise(scores)]),
         "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),

@@ -54,7 +54,7 @@ def changes() -> str:
     for key, name in named:
         leads = [(r or {}).get(key, {}).get(name) for r in found.values()]
         if name != PLAIN:
-            rows.append([name, *(_lead(lead) if lead else "not measured" for lead in leads)])
+            rows.append([name, *(_lead(lead["mean"]) if lead else "not measured" for lead in leads)])
     scales = [f"`{space}`{', ' + r['scale'] if r else ''}" for space, r in found.items()]
     return table(["tau gained by", *scales], rows)
 
@@ -74,6 +74,9 @@ def deeper_insights() -> str:
         [f"the same averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
         ["at one step, smoothed by a Gaussian process (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
         ["averaged over all steps and smoothed", f"{r['tau_of_the_mean_smoothed']:.3f}"],
+        ["tau gained by averaging (95 % interval)", _lead(r["gained_by_averaging"])],
+        ["by smoothing at one step", _lead(r["gained_by_smoothing"])],
+        ["by smoothing what is averaged", _lead(r["gained_by_smoothing_the_mean"])],
         ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
         ["tau between a step and the next", _range(r["tau_next_step"], 3)],
         ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
@@ -130,15 +133,15 @@ def _ranked(s: dict, lead: dict | None) -> list[str]:
     return [
         "" if abs(s["accuracy"]) < 1e-3 else f"{s['accuracy']:.3f}",  # smoothed scores have the mean 0
         f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
-        _lead(lead) if lead else "",
+        _lead(lead["mean"]) if lead else "",
         f"{np.mean(half):.2f}" if half else "too few",
         f"{100 * lost:.2f}",
         "" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
     ]
 
 
-def _lead(lead: dict) -> str:
-    value, low, high = lead["mean"]
+def _lead(estimate: list[float]) -> str:
+    value, low, high = estimate
     return f"{value:+.3f} ({low:+.2f} to {high:+.2f}){'' if low <= 0 <= high else ', **outside**'}"
 
 
