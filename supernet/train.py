@@ -116,6 +116,8 @@ def load_inputs(config: Config) -> tuple[SearchSpace, Data]:
     """The space and the images, on the device."""
     target = config.compute.target()
     data = load(config.images)
+    if len(data.train.labels) < 2:
+        raise ValueError("a supernet needs at least 2 training images, got 1")
     config.compute.set_threads(data.image_size)
     return load_space(config, data), data.to(target)
 

@@ -168,6 +168,7 @@ BAD_FLAGS = [
     (["--space-options", "depth=3"], "no option 'depth'"),
     (["--space", "fairnas"], "image size must be a multiple of 32"),
     (["--data", "mnist"], "known are digits, folder"),
+    (["--train-images", "1"], "at least 2 training images"),
     (["--data", "folder", "--data-root", "/nowhere"], "/nowhere is no folder"),
     (["--objectives", "speed"], "known are accuracy, madds, params"),
     (["--objectives", "madds:up"], "must be min or max"),
