@@ -73,14 +73,14 @@ def darts_search() -> str:
     found = {name: {space: runs[name] for space, runs in r["spaces"].items() if name in runs} for name in SEARCHED}
     rows = []
     for name, runs in found.items():
-        skips = [_along(runs.get(space, {}).get("skips")) for space in ("darts_s1", "darts_s3")]
-        s4 = runs.get("darts_s4")
-        rows.append([f"`{name}`", *skips, f"{s4['noise'][-1]} of {s4['edges'][-1]}" if s4 else "not measured"])
+        skips = [_skips(runs.get(space)) for space in ("darts_s1", "darts_s3")]
+        rows.append([f"`{name}`", *skips, _noise(runs.get("darts_s4"))])
     head = ["method", "skips, `darts_s1`", "skips, `darts_s3`", "noise edges, `darts_s4`"]
     network = r["network"]
     text = (
-        f"Skips of the normal cell in the first, middle and last epoch, and edges of both cells that chose noise in "
-        f"the last: {r['epochs']} epochs on {r['images']} images of CIFAR-10 at {network['image_size']} pixels, "
+        "Skips of the normal cell in the first, middle and last epoch, and edges of both cells that chose noise in the "
+        "last, with the accuracy that the search's own network had by then: "
+        f"{r['epochs']} epochs on {r['images']} images of CIFAR-10 at {network['image_size']} pixels, "
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
         f"papers' searches. {_entropies(r)}"
     )
@@ -95,8 +95,15 @@ def _entropies(r: dict) -> str:
     return f"The mean entropy of an edge's softmax went from {first:.2f} to {last:.2f} nats: 0 is all decided."
 
 
-def _along(values: list[int] | None) -> str:
-    return "not measured" if values is None else " ".join(str(values[i]) for i in (0, len(values) // 2, -1))
+def _skips(run: dict | None) -> str:
+    if run is None:
+        return "not measured"
+    skips = run["skips"]
+    return f"{skips[0]} {skips[len(skips) // 2]} {skips[-1]}; {run['accuracy'][-1]:.0%}"
+
+
+def _noise(run: dict | None) -> str:
+    return "not measured" if run is None else f"{run['noise'][-1]} of {run['edges'][-1]}; {run['accuracy'][-1]:.0%}"
 
 
 def darts_step(r: dict) -> str:
