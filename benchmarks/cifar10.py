@@ -2,7 +2,7 @@
 
     python benchmarks/cifar10.py --data-root DIR                      in full, for a GPU
     python benchmarks/cifar10.py --data-root DIR --reduced            the chain of the digits, an hour of one CPU core
-    python benchmarks/cifar10.py --data-root DIR --reduced fairnas    the same for `fairnas`, two hours
+    python benchmarks/cifar10.py --data-root DIR --reduced fairnas    the same for `fairnas`
 
 DIR holds train/ and test/, each with one subfolder of images per class. Supernet, search and all trainings are in
 runs/, so a call that was ended goes on when it is made again (benchmarks/cifar10.sh ends it in time). Reduced, images
