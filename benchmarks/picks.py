@@ -22,16 +22,31 @@ from supernet.files import save_json
 
 PICKS = ("A", "B", "C")
 NEAR = 0.01  # of the pick's multiply-adds
-TRIES = 1_000_000  # random architectures looked at
+WALKS, STEPS = 10, 2000  # of each rival that is wanted; changes of a walk
 
 
 def rivals(space: SearchSpace, point: dict, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n distinct random encodings (n, L) whose multiply-adds are within NEAR of the pick's, or else the nearest."""
-    encodings = np.unique(space.sample(rng, min(TRIES, 20 * space.size)), axis=0)
-    others = encodings[(encodings != point["encoding"]).any(1)]
-    far = np.abs(space.cost(others)[:, 0] / point["madds"] - 1)
-    near = np.argsort(far, kind="stable")[: max(n, (far <= NEAR).sum())]
-    return others[rng.permutation(near)[:n]]
+    """n distinct random encodings (n, L) whose multiply-adds are within NEAR of the pick's, or else the nearest.
+
+    Random networks of the whole space hardly ever cost as little as a good pick. So each walks: one decision at a time
+    is drawn anew, and kept if that brings it nearer or leaves it within NEAR, where all are equally likely in the end.
+    """
+    encodings = space.sample(rng, WALKS * n)
+    far = _far(space, encodings, point)
+    for _ in range(STEPS):
+        changed, walk = encodings.copy(), np.arange(len(encodings))
+        decision = rng.integers(len(space.choices), size=len(walk))
+        changed[walk, decision] = rng.integers(np.array(space.choices)[decision])
+        distance = _far(space, changed, point)
+        kept = distance <= np.maximum(far, NEAR)
+        encodings[kept], far[kept] = changed[kept], distance[kept]
+    found = np.unique(space.canonical(encodings), axis=0)
+    found = rng.permutation(found[(found != point["encoding"]).any(1)])
+    return found[np.argsort(_far(space, found, point) > NEAR, kind="stable")[:n]]
+
+
+def _far(space: SearchSpace, encodings: np.ndarray, point: dict) -> np.ndarray:
+    return np.abs(space.cost(encodings)[:, 0] / point["madds"] - 1)
 
 
 def choose(run: Path, n: int) -> dict[str, list[str]]:
