@@ -42,7 +42,7 @@ def rivals(space: SearchSpace, point: dict, n: int, rng: np.random.Generator) ->
         encodings[kept], far[kept] = changed[kept], distance[kept]
     found = np.unique(space.canonical(encodings), axis=0)
     found = rng.permutation(found[(found != point["encoding"]).any(1)])
-    return found[np.argsort(_far(space, found, point) > NEAR, kind="stable")[:n]]
+    return found[np.argsort(np.maximum(_far(space, found, point), NEAR), kind="stable")[:n]]
 
 
 def _far(space: SearchSpace, encodings: np.ndarray, point: dict) -> np.ndarray:

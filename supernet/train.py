@@ -29,7 +29,7 @@ from supernet.finetune import FinetunedOracle
 from supernet.improved import ImprovedStep
 from supernet.kernels import quicken
 from supernet.model import Supernet
-from supernet.oracle import SupernetOracle
+from supernet.oracle import SupernetOracle, fresh_statistics
 from supernet.ranks import Split, Team
 from supernet.schedule import Schedule, drawer
 from supernet.sharing import GroupedOracle, GroupedSupernet, Sharing
@@ -234,9 +234,14 @@ def make_oracle(
 
 
 def mean_accuracy(config: Config, net: Supernet, data: Data, encodings: np.ndarray) -> float:
-    """Of encodings (N, L), scored as a search scores them: the training's BatchNorm statistics mix all paths, with
-    which those of cells seem far worse than they are."""
-    return make_oracle(config, net, data, CALIBRATED).accuracy(encodings).mean().item()
+    """Of encodings (N, L), with BatchNorm statistics of their own, as in a search: those of the training mix all paths,
+    with which cells seem far worse than they are."""
+    calibration, found = [data.normalise(data.train.images[:CALIBRATED])], []
+    with config.compute.context(data.mean.device)():
+        for model in (net.path(encoding).eval() for encoding in encodings):
+            with fresh_statistics(model, calibration):
+                found.append(fit.accuracy(model, *data.score, data.normalise).item())
+    return float(np.mean(found))
 
 
 def main(config: Config) -> None:
