@@ -234,8 +234,9 @@ def make_oracle(
 
 
 def mean_accuracy(config: Config, net: Supernet, data: Data, encodings: np.ndarray) -> float:
-    """Of encodings (N, L), with BatchNorm statistics of their own, as in a search: those of the training mix all paths,
-    with which cells seem far worse than they are."""
+    """In [0, 1]: of encodings (N, L) on the score images, with BatchNorm statistics of their own, as in a search; those
+    of the training mix all paths, with which cells seem far worse than they are. Takes no more memory than a path.
+    """
     calibration, found = [data.normalise(data.train.images[:CALIBRATED])], []
     with config.compute.context(data.mean.device)():
         for model in (net.path(encoding).eval() for encoding in encodings):

@@ -1,7 +1,5 @@
 """Picks beside random networks of equal multiply-adds."""
 
-from collections.abc import Iterator
-
 import record
 
 from tables.text import source, table
@@ -25,12 +23,4 @@ def picks() -> str:
             rivals = " ".join(f"{rival['test_accuracy']:.4f}" for rival in p["random"])
             rows.append([r["name"].removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals, verdict(p)])
     head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks", "the pick is"]
-    return "\n\n".join([table(head, rows), *learnt(records), *map(source, records)])
-
-
-def learnt(records: list[dict]) -> Iterator[str]:
-    """How much the supernets knew that the picks were searched with."""
-    known = {r["name"].removeprefix("picks-"): r["supernet_accuracy"] for r in records if "supernet_accuracy" in r}
-    if known:
-        shown = ", ".join(f"{accuracy:.0%} (`{name}`)" for name, accuracy in known.items())
-        yield f"The supernets that they were searched with had a mean accuracy of {shown} after their training."
+    return "\n\n".join([table(head, rows), *map(source, records)])
