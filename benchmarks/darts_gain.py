@@ -32,7 +32,7 @@ MARKS = (100, 200, 300)
 def relaxation(name: str, seed: int, data: Data, folder: Path) -> RelaxationProposer:
     """The trained proposer, from the folder as far as it is there."""
     space, path = search_spaces.load("nas_bench_201", **NETWORK), folder / f"{name}-{seed}.safetensors"
-    return RelaxationProposer(*relax(shortened(name, EPOCHS), space, data, seed, path))
+    return RelaxationProposer(*relax(shortened(name, IMAGES, EPOCHS), space, data, seed, path))
 
 
 def search(problem: Problem, seed: int, proposer: RelaxationProposer | None) -> dict:

@@ -1,6 +1,7 @@
 """Do relaxations fall for skips and for noise? Short searches in RobustDARTS's reduced spaces on real images.
 
     python benchmarks/darts_search.py data/cifar10 [--folder runs/darts_search]
+    python benchmarks/darts_search.py data/cifar10 --images 10240 --spaces darts_s4    four times as long
 CIFAR-10 as a folder of one subfolder per class, at 16 pixels and few of its images, networks of 8 channels and 4 cells:
 a reduced setting, not the papers'. Every method has its published settings but for epochs and batches, and for the
 rate of its alphas: rate x steps is as published, since a hundredth of the steps would leave all of them where they
@@ -27,17 +28,18 @@ IMAGES, SCORE, EPOCHS, BATCH = 2560, 500, 30, 64
 PUBLISHED = 25_000  # images of an epoch of the papers' searches, half of CIFAR-10
 
 
-def shortened(name: str, epochs: int = EPOCHS) -> Method:
-    """The published method in fewer steps, of which each moves the alphas further."""
+def shortened(name: str, images: int, epochs: int = EPOCHS) -> Method:
+    """The published method in fewer steps on so many images, of which each moves the alphas further."""
     method = methods.method(name)
     steps = method.epochs * PUBLISHED / method.batch_size
-    rate = method.alpha_lr * steps / (epochs * (IMAGES // 2 // BATCH))
+    rate = method.alpha_lr * steps / (epochs * (images // 2 // BATCH))
     return replace(method, epochs=epochs, batch_size=BATCH, alpha_lr=rate)
 
 
 def search(space_name: str, name: str, data: Data, folder: Path) -> dict:
     """What it chose after every epoch, and the seconds it took; goes on where it was."""
-    space, method = search_spaces.load(space_name, **NETWORK), shortened(name)
+    space = search_spaces.load(space_name, **NETWORK)
+    method = shortened(name, len(data.train.labels))
     _, history = relax(method, space, data, 0, folder / f"{space_name}-{name}.safetensors")
     cells = [[edge.operation for g in space.graphs(row["encoding"]).values() for edge in g.edges] for row in history]
     return {
@@ -56,15 +58,18 @@ def search(space_name: str, name: str, data: Data, folder: Path) -> dict:
 def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("root", help="CIFAR-10 as a folder of one subfolder per class")
+    parser.add_argument("--images", type=int, default=IMAGES)
+    parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument("--folder", type=Path, default=record.ROOT / "runs" / "darts_search")
     arguments = parser.parse_args()
+    record_name = "darts_search-cpu" + (f"-{arguments.images}" if arguments.images != IMAGES else "")
     torch.set_num_threads(1)
     size = NETWORK["image_size"]
-    data = load(DataConfig("folder", arguments.root, size, train_images=IMAGES, score_images=SCORE))
-    figures = {"network": NETWORK, "images": IMAGES, "epochs": EPOCHS, "batch": BATCH, "spaces": {}}
-    for space, name in ((space, name) for space, names in SPACES.items() for name in names):
+    data = load(DataConfig("folder", arguments.root, size, train_images=arguments.images, score_images=SCORE))
+    figures = {"network": NETWORK, "images": arguments.images, "epochs": EPOCHS, "batch": BATCH, "spaces": {}}
+    for space, name in ((space, name) for space in arguments.spaces for name in SPACES[space]):
         figures["spaces"].setdefault(space, {})[name] = search(space, name, data, arguments.folder)
-        print(record.save("darts_search-cpu", figures))
+        print(record.save(record_name, figures))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ the accuracies are read, and changes beyond FairNAS; over seeds, against multipl
 
     python benchmarks/ranking.py --data-root DIR --tables DIR                  on a GPU
     python benchmarks/ranking.py --data-root DIR --tables DIR --scale reduced  on a CPU
+    ... --scale medium --variants strict --seeds 1                             one longer training on a CPU
 Everything lies in runs/; called again it goes on where it was. A space's record and plot are written when it is done.
 """
 
@@ -61,6 +62,7 @@ class Bench(NamedTuple):
 
 KEPT = "--ema 0.99 --label-smoothing 0"
 CPU = f"{KEPT} --snapshots 1 --weight-decay 1e-4 --threads 1"
+SCALES = ("full", "medium", "reduced", "dry")  # the largest first
 DRY = f"{CPU} --image-size 8 --train-images 640 --score-images 1000 --epochs 3 --batch-size 16 --lr 0.05"
 BENCHES = {
     "nas_bench_macro": Bench(
@@ -70,6 +72,10 @@ BENCHES = {
             "full": (f"{KEPT} --image-size 32 --epochs 120 --snapshots 30", 6561),
             "reduced": (
                 f"{CPU} --image-size 16 --train-images 5000 --score-images 1000 --epochs 4 --batch-size 32 --lr 0.05",
+                120,
+            ),
+            "medium": (
+                f"{CPU} --image-size 16 --train-images 45000 --score-images 1000 --epochs 8 --batch-size 64 --lr 0.1",
                 120,
             ),
             "dry": (DRY, 12),
@@ -217,7 +223,7 @@ def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("--data-root", required=True, help="CIFAR-10 as folders, one per class")
     parser.add_argument("--tables", required=True, help="folder with " + ", ".join(b.table for b in BENCHES.values()))
-    parser.add_argument("--scale", choices=("full", "reduced", "dry"), default="full")
+    parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--spaces", nargs="+", choices=BENCHES, default=list(BENCHES))
     parser.add_argument("--variants", nargs="+", help="only these; default: all")
