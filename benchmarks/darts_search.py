@@ -67,9 +67,11 @@ def main() -> None:
     size = NETWORK["image_size"]
     data = load(DataConfig("folder", arguments.root, size, train_images=arguments.images, score_images=SCORE))
     figures = {"network": NETWORK, "images": arguments.images, "epochs": EPOCHS, "batch": BATCH, "spaces": {}}
-    for space, name in ((space, name) for space in arguments.spaces for name in SPACES[space]):
-        figures["spaces"].setdefault(space, {})[name] = search(space, name, data, arguments.folder)
-        print(record.save(record_name, figures))
+    for space in arguments.spaces:
+        found = figures["spaces"][space] = {}
+        for name in SPACES[space]:
+            found[name] = search(space, name, data, arguments.folder)
+            print(record.save(record_name, figures))
 
 
 if __name__ == "__main__":
