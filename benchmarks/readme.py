@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 import record
-from ranking import BENCHES
+from ranking import BENCHES, SCALES
 from tables import cluster, darts, picks, ranking, reliability, search, speed, text
 
 DOCUMENTS = (record.ROOT / "README.md", *sorted((record.ROOT / "docs").glob("*.md")))
@@ -27,11 +27,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "gpu-tables": speed.gpu,
     "picks-table": picks.picks,
     "report-table": speed.report,
-    **{
-        f"ranking-{space}-{scale}": partial(ranking.ranking, space, scale)
-        for space in BENCHES
-        for scale in ("reduced", "full")
-    },
+    **{f"ranking-{space}-{scale}": partial(ranking.ranking, space, scale) for space in BENCHES for scale in SCALES},
     "ranking-trust": ranking.trust,
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,

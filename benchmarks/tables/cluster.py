@@ -2,7 +2,7 @@
 
 import record
 
-from tables.text import source, table
+from tables.text import plural, source, table
 
 
 def cluster() -> str:
@@ -33,11 +33,12 @@ def cluster_kills() -> str:
     if not (record.RECORDS / "cluster_kills.json").exists():
         return "What is lost when everything dies: not measured (`benchmarks/cluster_kills.py`)."
     r = record.load("cluster_kills")
-    died = ", ".join(f"{kind} {n} times" for kind, n in r["kills"].items())
+    died = ", ".join(f"{n} of {'an' if kind == 'actor' else 'a'} {kind}" for kind, n in r["kills"].items())
+    searches = plural(r["searches"], "search", "searches")
     text = (
-        f"Killed at random moments of the same search, {r['searches']} times in all: {died}. Of "
-        f"{r['evaluations']:,} evaluations {r['lost']} were lost, {r['doubled']} were there twice, and {r['other']} "
-        "were other than in the same search without a cluster."
+        f"{sum(r['kills'].values())} kills at random moments of {searches} ({died}): of {r['evaluations']:,} "
+        f"evaluations {r['lost']} were lost, {r['doubled']} were there twice and {r['other']} were other than in the "
+        "same search without a cluster."
     )
     return f"{text}\n\n{source(r)}"
 

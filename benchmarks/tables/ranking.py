@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import record
-from ranking import BENCHES, CHANGES, PLAIN, READINGS
+from ranking import BENCHES, CHANGES, PLAIN, READINGS, SCALES
 
 from tables.text import plural, source, table
 
@@ -47,7 +47,7 @@ def ranking(space: str, scale: str) -> str:
 
 
 def changes() -> str:
-    """What every change and every other reading gains on every space, at the largest scale that is measured."""
+    """What every change and every other reading gains on every space, at the largest scale that has changes."""
     found = {space: _largest(space) for space in BENCHES}
     named = [("ahead_of_strict", name) for name in CHANGES] + [("ahead_of_plain", name) for name in READINGS]
     rows = []
@@ -60,9 +60,9 @@ def changes() -> str:
 
 
 def _largest(space: str) -> dict | None:
-    names = [f"ranking-{space}-{scale}" for scale in ("full", "reduced")]
-    there = [name for name in names if (record.RECORDS / f"{name}.json").exists()]
-    return record.load(there[0]) if there else None
+    names = [f"ranking-{space}-{scale}" for scale in SCALES]
+    there = [record.load(name) for name in names if (record.RECORDS / f"{name}.json").exists()]
+    return next((r for r in there if r["ahead_of_strict"]), None)
 
 
 def deeper_insights() -> str:

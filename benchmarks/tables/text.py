@@ -19,8 +19,8 @@ def source(r: dict) -> str:
     return f"`{r['command']}`: {hardware}; torch {versions['torch']}; {r['date']}, commit {r['commit']}."
 
 
-def plural(n: int, what: str) -> str:
-    return f"{n} {what}{'s' if n > 1 else ''}"
+def plural(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
 
 
 def change(found: list[float], whole: list[float], unit: float) -> str:
