@@ -84,7 +84,7 @@ def darts_search() -> str:
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
         f"papers' searches. {_entropies(r)}"
     )
-    picture = "![Skips and noise after every epoch, by method and space](docs/darts_search.svg)"
+    picture = "![Skips and noise after every epoch, by method and space](darts_search.svg)"
     return "\n\n".join([table(head, rows), text, source(r), picture])
 
 
