@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 
 from supernet.command import Text, Whole
+from supernet.memory import send
 from supernet.sources import SOURCES, Images, check_memory
 from supernet.stream import LOADED, Stream
 
@@ -93,7 +94,7 @@ class Data(NamedTuple):
         flip = torch.rand(b, 1, generator=generator) < (0.5 if self.flip else 0.0)
         rows = corner[0] + torch.arange(h)
         columns = corner[1] + torch.where(flip, torch.arange(w).flip(0), torch.arange(w))
-        rows, columns = rows.to(images.device), columns.to(images.device)
+        rows, columns = send(rows, images.device), send(columns, images.device)
         padded = F.pad(images, [self.pad] * 4)
         batch = torch.arange(b, device=images.device)[:, None, None]
         # The two slices around the index arrays move C to the end: (B, H, W, C), as channels-last memory wants it.
@@ -128,7 +129,7 @@ class Data(NamedTuple):
             yield from self.train.batches([share(group).tolist() for group in groups], seed)
             return
         for group in groups:
-            chosen = group.to(self.train.labels.device)
+            chosen = send(group, self.train.labels.device)
             yield Images(share(self.augment(self.train.images[chosen], generator)), share(self.train.labels[chosen]))
 
     def fingerprint(self) -> dict:

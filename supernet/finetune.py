@@ -30,7 +30,12 @@ class FinetunedOracle:
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
         """(N, L) ints -> (N,) float64, each in [0, 1]."""
-        return np.array([self.oracle.alone(self._trained(encoding)) for encoding in np.asarray(encodings).tolist()])
+        return np.array([self._score(encoding) for encoding in np.asarray(encodings).tolist()])
+
+    def _score(self, encoding: list[int]) -> float:
+        model = self._trained(encoding)
+        with self.oracle.context():
+            return self.oracle.alone(model)
 
     def _trained(self, encoding: list[int]) -> nn.Module:
         model, recipe = self.net.extract(encoding).train(), self.recipe

@@ -149,7 +149,7 @@ def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, ste
             number = steps.number
             losses = team.step(net, lambda x, y, n=number: backward(x, y, n), images, labels, draws + number)
             optimizer.step()
-            average.update(net)
+            average.update()
             steps.passed(losses.mean())
     return steps.mean()
 

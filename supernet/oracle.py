@@ -21,6 +21,8 @@ from supernet.table import TableOracle as TableOracle
 
 CALIBRATION_BATCH = 500  # images; part of the definition: batches weigh the same
 CPU_CHUNK, GPU_CHUNK = 500, 5000  # images at once: a GPU idles with few
+INDEXED = 2**31  # bytes of the largest tensor: beyond, some kernels of GPUs fail
+SOME = 8  # random networks that tell how much memory one of cells takes
 TENSORS = 4  # of the largest size that one block has alive: its input, a convolution's, a BatchNorm's, an activation's
 EARLY = 8  # the first 1/8 of the images tells the hopeless
 SIGMAS = 3.0  # how sure it must be of that
@@ -61,10 +63,10 @@ class SupernetOracle:
     def _sizes(self, chunk: int | None, budget: int) -> tuple[int, int]:
         """How many images go through a block at once, and how many are kept at every layer; within the budget."""
         if not isinstance(self.net, ChainSupernet):
-            return chunk or CPU_CHUNK, len(self.images)
+            return chunk or self._of_networks(budget), len(self.images)
         held, largest = memory.per_image(self.net, self.prepare(self.images[:1]), self.context)
         left = budget - held * sum(map(len, self.calibration))
-        chunk = chunk or (CPU_CHUNK if self.images.device.type == "cpu" else GPU_CHUNK)
+        chunk = chunk or (CPU_CHUNK if self.images.device.type == "cpu" else min(GPU_CHUNK, INDEXED // largest))
         chunk = max(1, min(chunk, len(self.images), left // (2 * TENSORS * largest)))
         block = max([chunk, *map(len, self.calibration)]) * TENSORS * largest
         group = (left - block) // held
@@ -75,6 +77,14 @@ class SupernetOracle:
             )
         chunk = min(chunk, group)
         return chunk, group // chunk * chunk
+
+    def _of_networks(self, budget: int) -> int:
+        """How many images go at once through networks of cells: on a GPU as many as the largest of some allows."""
+        if self.images.device.type == "cpu":
+            return CPU_CHUNK
+        image, some = self.prepare(self.images[:1]), self.net.space.sample(np.random.default_rng(0), SOME)
+        largest = max(memory.per_network(self.net.path(encoding), image, self.context) for encoding in some)
+        return max(1, min(GPU_CHUNK, budget // largest))
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
         """(N, L) ints -> (N,) float64, each in [0, 1]. A whole population at once; equal to `one_by_one`.
@@ -162,10 +172,13 @@ def fresh_statistics(model: nn.Module, batches: Sequence[torch.Tensor]) -> Itera
         for norm in norms:
             for name in STATISTICS:
                 setattr(norm, name, torch.zeros_like(getattr(norm, name)))
-            norm.momentum = None  # the mean over all batches
             norm.train()
-        with torch.no_grad():
-            outputs = [model(images) for images in batches]
+        outputs = []
+        for i, images in enumerate(batches, start=1):
+            for norm in norms:
+                norm.momentum = 1 / i  # the mean over all batches; None means this too, but makes a GPU wait
+            with torch.no_grad():
+                outputs.append(model(images))
         model.eval()
         yield outputs
     finally:

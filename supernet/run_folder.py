@@ -6,7 +6,7 @@ settings.json: {"format": 1, "settings": {part: {flag: value}}, "space": what `s
 
 import dataclasses
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from supernet.files import load_json, save_json
@@ -85,9 +85,17 @@ def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None
         _same(folder, saved["data"], data, "the data's {}".format)
     settings = {**saved.get("settings", {}), **parts}
     if settings != saved.get("settings"):
-        versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+        versions = {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
         content = {"settings": settings, "space": space, "data": data, "versions": versions}
         save_json(folder / "settings.json", content)
+
+
+def installed(package: str) -> str | None:
+    """Its version; None if it is not there as a package, as FairFront itself in a bare checkout."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _flag(name: str) -> str:

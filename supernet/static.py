@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from supernet import fairness
-from supernet.memory import Context
+from supernet.memory import Context, send
 from supernet.model import ChainSupernet
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # logits (B, classes), labels (B,) -> scalar
@@ -21,7 +21,11 @@ SHAPES = 1000  # blocks of different shapes that torch.compile may meet; its own
 
 
 class Unavailable(RuntimeError):
-    """This machine cannot compile or capture; the message says what and why."""
+    """This machine cannot compile, or not run the step; the message says what and why."""
+
+
+class Uncaptured(ValueError):
+    """A capture failed half-way. What PyTorch had set aside for it stays so: the process cannot go on."""
 
 
 class StaticStep:
@@ -41,15 +45,15 @@ class StaticStep:
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray) -> torch.Tensor:
         """Images (B, C, H, W), labels (B,), paths (m, L) -> losses (m,), detached; gradients are left in the net.
 
-        Unavailable if the first call finds that it cannot be done here.
+        Unavailable, or Uncaptured, if the first call finds that it cannot be done here.
         """
-        inputs = images, labels, torch.from_numpy(fairness.order(paths)).to(images.device)
+        inputs = images, labels, send(torch.from_numpy(fairness.order(paths)), images.device)
         if self.take is not None:
             return self.take(*inputs)
         try:
             self.take = Captured(self._step, self.net, inputs) if images.is_cuda else self._step
             return self.take(*inputs)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, Uncaptured):
             raise
         except Exception as error:
             raise Unavailable(f"cannot compile or capture the step here ({type(error).__name__})") from error
@@ -78,8 +82,14 @@ class Captured:
         for buffer, before in zip(net.buffers(), kept, strict=True):  # warming up has moved the statistics
             buffer.copy_(before)
         net.zero_grad()
-        with torch.cuda.graph(self.graph):
-            self.losses = step(*self.inputs)
+        try:
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):  # others may load images meanwhile
+                self.losses = step(*self.inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            why = error.__context__ or error
+            raise Uncaptured(f"the step cannot be captured as a CUDA graph here ({why}); use --compile off") from error
         self.gradients = [(parameter, parameter.grad) for parameter in net.parameters()]
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:

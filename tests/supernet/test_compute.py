@@ -54,3 +54,8 @@ def test_a_full_gpu_ends_in_one_line_that_names_the_flags(script):
     outcome = script(door)
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "--memory or --batch-size" in outcome.err
+
+
+def test_float32_is_not_cut_to_tf32():
+    Compute(device="cpu").target()
+    assert not torch.backends.cudnn.allow_tf32

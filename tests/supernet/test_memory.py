@@ -1,3 +1,6 @@
+from functools import partial
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -21,9 +24,25 @@ def test_what_a_path_holds_for_its_backward_pass_is_counted_to_the_byte():
     assert each == 2 * 16 * 4  # the convolution's input, the linear layer's; the ReLU's result is that too
 
 
+def test_copies_of_the_weights_that_autocast_makes_do_not_grow_with_the_images():
+    space, context = one_layer(), partial(torch.autocast, "cpu", torch.bfloat16)
+    assert memory.per_path(model.build(space), space.choices, torch.rand(3, 1, 4, 4), context) == 2 * 16 * 2
+
+
 def test_an_images_outputs_and_largest_tensor_are_counted_to_the_byte():
     held, largest = memory.per_image(model.build(one_layer()).eval(), torch.rand(1, 1, 4, 4))
     assert (held, largest) == (3 * 16 * 4, 16 * 4)  # the image, the stem's and the layer's
+
+
+def test_all_outputs_of_a_network_are_counted_to_the_byte():
+    net = model.build(one_layer()).eval().path([0])
+    assert memory.per_network(net, torch.rand(1, 1, 4, 4)) == 4 * 16 * 4 + 2 * 4  # image, three maps, logits
+
+
+def test_networks_of_cells_are_measured_too():
+    space = search_spaces.load("darts", channels=4, cells=3)
+    net = model.build(space).eval().path(space.sample(np.random.default_rng(0), 1)[0])
+    assert memory.per_network(net, torch.rand(1, 3, 32, 32)) > 4 * 3 * 32 * 32 * 4
 
 
 def test_measuring_leaves_the_net_and_the_generator_as_they_were():
