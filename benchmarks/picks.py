@@ -1,9 +1,9 @@
 """Are the picks better than chance at the same cost? A, B, C against random networks of equal multiply-adds.
 
-python benchmarks/picks.py RUN --name digits
+python benchmarks/picks.py RUN [--name digits]
 
-The random networks become picks of RUN too; all are trained stand-alone there, with the same recipe and the same seeds.
-Called again it goes on where it was. What follows -- goes to results/train.py.
+The random networks become picks of RUN too, named random-*; all are trained stand-alone there, with the same recipe and
+the same seeds. Called again it goes on where it was. What follows -- goes to results/train.py.
 """
 
 import json
@@ -90,7 +90,7 @@ def _figures(run: Path, name: str, seeds: list[str]) -> dict:
 def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--name", required=True)
+    parser.add_argument("--name", help="of the record; default: the folder's")
     parser.add_argument("--seeds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--random", type=int, default=3, help="networks per pick")
     parser.add_argument("flags", nargs="*")
@@ -98,7 +98,11 @@ def main() -> None:
     chosen = choose(given.run, given.random)
     command = training(given.run, chosen, given.seeds, given.flags)
     subprocess.run([sys.executable, *command], cwd=record.ROOT, check=True)
-    print(record.save(f"picks-{given.name}", {"picks": compare(given.run, chosen, given.seeds)}))
+    print(
+        record.save(
+            f"picks-{given.name or given.run.resolve().name}", {"picks": compare(given.run, chosen, given.seeds)}
+        )
+    )
 
 
 if __name__ == "__main__":

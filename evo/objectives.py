@@ -76,7 +76,11 @@ def parse_number(text: str) -> float:
 def parse_limits(**flags: str | None) -> tuple[Limit, ...]:
     """max_madds='350M', min_accuracy='0.9', ...: flags named SIDE_MEASURE; None is no limit."""
     parts = [(*flag.split("_", 1), text) for flag, text in flags.items() if text is not None]
-    return tuple(Limit(name, side, parse_number(text)) for side, name, text in parts)
+    limits = tuple(Limit(name, side, parse_number(text)) for side, name, text in parts)
+    for limit in limits:
+        if limit.name == "accuracy" and limit.bound > 1:
+            raise ValueError(f"accuracies are from 0 to 1, for example 0.9; got {limit.bound:g}")
+    return limits
 
 
 def minimised(rows: np.ndarray, objectives: Sequence[Objective], names: Sequence[str] = MEASURES) -> np.ndarray:

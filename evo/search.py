@@ -165,9 +165,18 @@ def finish(config: Config, space: SearchSpace, archive: Archive) -> None:
     picks = pick.abc(points)
     content = {"space": space.name, "space_options": options, "objectives": {o.name: o.direction for o in objectives}}
     content |= {"limits": {f"{limit.side}_{limit.name}": limit.bound for limit in limits}}
-    content |= {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": points, "picks": picks}
+    content |= {"evaluations": len(archive), "hypervolume": archive.hypervolume()}
+    content |= {"front": points, "picks": picks | _by_hand(config.folder)}
     save_json(config.folder / "front.json", content)
     show(config, space, points, picks, len(archive))
+
+
+def _by_hand(folder: Path) -> dict[str, front.Point]:
+    """The picks that a person has added to an earlier front.json of the run, as far as it can be read."""
+    try:
+        return {name: point for name, point in front.load(folder)["picks"].items() if name not in pick.STANDARD}
+    except ValueError:
+        return {}
 
 
 def show(config: Config, space: SearchSpace, points: Sequence[front.Point], picks: dict, evaluations: int) -> None:

@@ -194,10 +194,16 @@ def _cards(run: Run, picks: dict) -> list[dict]:
             "why": point.get("why", ""),
             "code": code(point["encoding"]),
             "point": point,
-            "card": run.trained.get(name),
+            "card": _trained_as(run, name, point),
         }
         for name, point in picks.items()
     ]
+
+
+def _trained_as(run: Run, name: str, point: front.Point) -> dict | None:
+    """The card of the network trained under this name, if it is this one: a longer search may have another A."""
+    card = run.trained.get(name)
+    return card if card and card.get("encoding") == point["encoding"] else None
 
 
 def _published(run: Run) -> list[dict]:

@@ -22,11 +22,11 @@ import numpy as np
 
 import search_spaces
 from evo.archive import Archive
-from evo.objectives import MEASURES, Limit, Objective, minimised, parse_limits, violation
+from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, parse_limits, violation
 from results import card, front
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
-from supernet import command
+from supernet import command, run_folder
 from supernet.command import Run, Text
 from supernet.files import save_json
 
@@ -55,6 +55,8 @@ class Config:
             raise ValueError(f"--name must be letters, digits, - or _, and not A, B, C or knee; got {self.name!r}")
         if self.encoding is not None and self.limits():
             raise ValueError("--encoding picks by hand: leave out the limits")
+        if self.name is not None and self.encoding is None and not self.limits():
+            raise ValueError("--name is for a pick under limits or by --encoding: give one of them")
 
     def limits(self) -> tuple[Limit, ...]:
         bounds = {"max_madds": self.max_madds, "max_params": self.max_params, "min_accuracy": self.min_accuracy}
@@ -108,9 +110,13 @@ def within(points: Sequence[front.Point], limits: Sequence[Limit]) -> front.Poin
     missed = violation(rows(points), limits)
     wanted = ", ".join(f"{limit.side}-{limit.name} {limit.bound:,.10g}" for limit in limits)
     if not len(missed) or missed.min() > 0:
-        near = f": the nearest has {points[int(missed.argmin())]}" if len(missed) else ""
+        near = f": the nearest has {_figures(points[int(missed.argmin())])}" if len(missed) else ""
         raise ValueError(f"no point of the front is within {wanted}{near}")
     return {**points[int(np.flatnonzero(missed == 0)[0])], "why": f"most accurate within {wanted}"}
+
+
+def _figures(point: front.Point) -> str:
+    return ", ".join(f"{point[name]:,.10g} {NOUNS.get(name, name)}" for name in MEASURES)
 
 
 def by_hand(space: SearchSpace, encoding: Sequence[int], archive: Archive | None) -> front.Point:
@@ -147,7 +153,8 @@ def main(config: Config) -> None:
     for name, pick in picks.items():
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
     print(f"\nModel cards: {folder / 'picks'}")
-    print(f"Train one from scratch: python results/train.py {folder} --pick {new if new in picks else 'A'}")
+    images = " --data folder --data-root DIR" if "table" in run_folder.require(folder)["data"] else ""
+    print(f"Train one from scratch: python results/train.py {folder} --pick {new if new in picks else 'A'}{images}")
 
 
 if __name__ == "__main__":

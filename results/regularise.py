@@ -71,13 +71,18 @@ def drop_path(net: nn.Module, recipe: Recipe) -> Iterator[Callable[[float], None
 
 
 class Auxiliary(nn.Module):
-    """A classifier on what is made two thirds down, (B, C, H, W) -> (B, classes): DARTS's, for maps of any size."""
+    """A classifier on what is made two thirds down, (B, C, H, W) -> (B, classes): DARTS's.
 
-    def __init__(self, channels: int, classes: int):
+    Maps of other sizes than on CIFAR-10 (8 pixels) and ImageNet (7) are pooled to 2 x 2 too, evenly.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int):
         super().__init__()
+        stride = {8: 3, 7: 2}.get(size)
+        two = nn.AvgPool2d(5, stride, count_include_pad=False) if stride else nn.AdaptiveAvgPool2d(2)
         conv = nn.Conv2d(channels, 128, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(inplace=True)
         wide = nn.Conv2d(128, 768, 2, bias=False), nn.BatchNorm2d(768), nn.ReLU(inplace=True)
-        pool = nn.ReLU(), nn.AdaptiveAvgPool2d(2)
+        pool = nn.ReLU(), two
         self.body = nn.Sequential(*pool, *conv, *wide, nn.Flatten(), nn.Linear(768, classes))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -91,8 +96,8 @@ class Watched(nn.Module):
         super().__init__()
         self.net = net
         with torch.no_grad():
-            channels = self.eval()._both(example)[1].shape[1]
-        self.auxiliary = Auxiliary(channels, classes).to(example.device)
+            _, channels, size, _ = self.eval()._both(example)[1].shape
+        self.auxiliary = Auxiliary(channels, size, classes).to(example.device)
 
     def _both(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, classes), and what the block or cell two thirds down made (B, C, H, W)."""

@@ -2,8 +2,8 @@
 Works while a search runs, and on what is left of a damaged folder.
 
     python results/report.py RUN
-    python results/report.py RUN --live        written after every generation, shown on this machine
-    python results/report.py RUN --figures     the same as PNG and SVG in RUN/figures/
+    python results/report.py RUN --live        # written after every generation, shown on this machine
+    python results/report.py RUN --figures     # the same as PNG and SVG in RUN/figures/
 """
 
 import supernet.early  # noqa: F401 (before PyTorch)

@@ -2,8 +2,8 @@
 The weights land in RUN/trained/, `results.load(RUN, "A")` reads them.
 
     python results/train.py RUN --pick A
-    python results/train.py RUN --pick A B C --seed 0 1 2           mean and spread at the end
-    python results/train.py RUN --pick A B C --seed 0 1 2 --ray auto       all at once, on the cluster or the cores
+    python results/train.py RUN --pick A B C --seed 0 1 2                # mean and spread at the end
+    python results/train.py RUN --pick A B C --seed 0 1 2 --ray auto     # all at once, on the cluster or the cores
     python results/train.py RUN --encoding "20 2350 0551 3113 3535 4" --name mine
     python results/train.py RUN --transfer A --data folder --data-root DIR
     torchrun --nproc-per-node 8 -- results/train.py RUN --pick A
@@ -104,6 +104,8 @@ class Config:
             raise ValueError(f"--seed must not be negative, got {' '.join(map(str, self.seed)) or 'none'}")
         if self.name and len(self.pick) > 1:
             raise ValueError("--name is for one network; leave it out, or train one --pick")
+        if self.name in pick.STANDARD and (self.encoding or self.transfer or self.pick != (self.name,)):
+            raise ValueError(f"--name must not be A, B, C or knee, which are picks; got {self.name!r}")
         if self.transfer is not None and (self.encoding is not None or self.inherit):
             raise ValueError("--transfer has its own architecture and weights: leave out --encoding and --inherit")
         read_options(self.space_options)
@@ -192,6 +194,8 @@ def _train_all(config: Config, team: Team) -> list[dict]:
     saved, content = run_folder.require(folder), front.load(folder)
     space = search_spaces.load(**saved["space"])
     asked = jobs(config, folder, content, space)
+    if "classes" not in saved["data"] and config.images.data is None:
+        raise ValueError(f"{folder} searched a table and has no images: give --data, and --data-root for a folder")
     images = config.images.over(saved["settings"]["supernet"])
     recipe = config.training.over(recipes.find(config.recipe, images.data))
     team.check(recipe.batch_size)
@@ -201,8 +205,9 @@ def _train_all(config: Config, team: Team) -> list[dict]:
     moved = Images(data_root=config.images.data_root, workers=config.images.workers)
     if config.images == moved and data.fingerprint() != saved["data"]:
         raise ValueError(f"the images are not those that {folder} searched with; give their place by --data-root")
-    if list(data.classes) != saved["data"]["classes"]:
-        print(f"other classes than the search's: {len(data.classes)} instead of {len(saved['data']['classes'])}")
+    known = saved["data"].get("classes", list(data.classes))
+    if list(data.classes) != known:
+        print(f"other classes than the search's: {len(data.classes)} instead of {len(known)}")
     fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
     space = search_spaces.load(**{**saved["space"], **fits, **read_options(config.space_options)})
     team.check_shared(folder)

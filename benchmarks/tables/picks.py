@@ -20,7 +20,7 @@ def picks() -> str:
     for r in records:
         for name, p in r["picks"].items():
             own = f"{p['test_accuracy']:.4f} ± {p['spread']:.4f}"
-            rivals = " ".join(f"{rival['test_accuracy']:.4f}" for rival in p["random"])
+            rivals = ", ".join(f"{rival['test_accuracy']:.4f} ± {rival['spread']:.4f}" for rival in p["random"])
             rows.append([r["name"].removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals, verdict(p)])
-    head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks", "the pick is"]
+    head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks, spread", "the pick is"]
     return "\n\n".join([table(head, rows), *map(source, records)])

@@ -136,7 +136,7 @@ def _ranked(s: dict, lead: dict | None) -> list[str]:
         _lead(lead["mean"]) if lead else "",
         f"{np.mean(half):.2f}" if half else "too few",
         f"{100 * lost:.2f}",
-        "" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
+        "one seed" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
     ]
 
 
@@ -147,6 +147,7 @@ def _lead(estimate: list[float]) -> str:
 
 def _answers(r: dict) -> Iterator[str]:
     """What is over- and underrated by the strictly fair supernet of seed 0, and how its order came about."""
+    yield "Of the strictly fair supernet of seed 0:\n"
     s = r["supernets"]["strict"]["recalibrated"]
     bias = sorted(s["operations"][0].items(), key=lambda pair: -pair[1])
     yield f"- One more of an operation, in % of the ranks: {', '.join(f'{name} {100 * x:+.1f}' for name, x in bias)}."

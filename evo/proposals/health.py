@@ -64,22 +64,23 @@ def _shifted(alphas: Alphas, vector: Sequence[torch.Tensor], by: float) -> Alpha
     return {n: (a.detach() + by * v).requires_grad_() for (n, a), v in zip(alphas.items(), vector, strict=True)}
 
 
-def too_many_skips(counts: Sequence[int], most: int = 2) -> int | None:
-    """DARTS+ (arXiv 1909.06035): the epoch, from 0, before the first with more than `most`; None: go on."""
-    over = np.flatnonzero(np.asarray(counts) > most)
-    return max(0, int(over[0]) - 1) if len(over) else None
+def too_many_skips(counts: Sequence[int], limit: int = 2) -> int | None:
+    """DARTS+ (arXiv 1909.06035, criterion 1): the first epoch, from 0, with so many; None: go on."""
+    over = np.flatnonzero(np.asarray(counts) >= limit)
+    return int(over[0]) if len(over) else None
 
 
 def too_sharp(
     values: Sequence[float], factor: float = 1.3, window: int = 5, back: int = 4, least: int = 5
 ) -> int | None:
-    """RobustDARTS's DARTS-ES (section 5.1): the index to go back to, once the eigenvalue's mean over the last `window`
-    is `factor` times that of `back` before; None: go on. Not before `least` values.
+    """RobustDARTS's DARTS-ES (section 5.1): the index to go back to, once the eigenvalue's mean over the `window`
+    around a later index, `back` after it, is `factor` times that around it; None: go on. Not to before `least`.
     """
-    means = [np.mean(values[max(0, i - window + 1) : i + 1]) for i in range(len(values))]
-    for i in range(max(least, back), len(means)):
-        if means[i - back] > 0 and means[i] > factor * means[i - back]:
-            return i - back
+    half = window // 2
+    for i in range(max(least, half), len(values) - half - back):
+        before, after = (np.mean(values[k - half : k + half + 1]) for k in (i, i + back))
+        if before > 0 and after > factor * before:
+            return i
     return None
 
 

@@ -16,7 +16,7 @@ import torch
 import search_spaces
 from evo import search
 from evo.archive import Archive
-from results import front
+from results import front, pick
 from supernet import checkpoint, files, oracle, run_folder, train
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +128,13 @@ def test_a_finished_run_goes_on_with_more_evaluations(script, run_copy, finished
     more, before = archive(run_copy), archive(finished_run)
     assert len(more[0]) == 70
     assert more[0][:60] == before[0]
+
+
+def test_picks_that_a_person_made_survive_a_longer_search(script, run_copy):
+    assert script(pick, run_copy, "--encoding", "000000", "--name", "mine").code == 0
+    mine = front.load(run_copy)["picks"]["mine"]
+    assert script(search, "--run", run_copy, "--evaluations", "70").code == 0
+    assert front.load(run_copy)["picks"]["mine"] == mine
 
 
 def test_limits_hold_for_everything_scored(script, finished_run, tmp_path):

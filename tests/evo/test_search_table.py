@@ -11,7 +11,8 @@ import pytest
 import search_spaces
 from evo import search, warm_start
 from evo.archive import Archive
-from results import front
+from results import front, pick
+from results import train as stand_alone
 from supernet.table import TableOracle
 
 KEYS = ["".join(key) for key in itertools.product("012", repeat=8)]
@@ -237,3 +238,13 @@ def test_a_table_that_lacks_an_architecture_says_which(searched, table, tmp_path
 def test_a_published_network_that_no_encoding_describes_is_named():
     with pytest.raises(ValueError, match="NASNet has larger cells than darts's encodings"):
         warm_start.read(["NASNet"], search_spaces.load("darts"))
+
+
+def test_a_pick_of_a_table_needs_images_to_be_trained(searched, script):
+    _, folder = searched()
+    assert "--pick A --data folder --data-root DIR" in script(pick, folder).out
+    outcome = script(stand_alone, folder, "--pick", "A")
+    assert outcome.code == 2
+    assert "searched a table and has no images: give --data" in outcome.err
+    outcome = script(stand_alone, folder, "--pick", "C", "--data", "digits", "--epochs", "1", "--threads", "1")
+    assert outcome.code == 0, outcome.err

@@ -33,7 +33,7 @@ def test_within_takes_the_most_accurate_that_meets_all_limits():
     found = points((0.9, 100), (0.8, 70), (0.7, 60))
     assert pick.within(found, parse_limits(max_madds="75"))["madds"] == 70
     assert pick.within(found, parse_limits(max_madds="75", max_params="650"))["madds"] == 60
-    with pytest.raises(ValueError, match=r"max-madds 50.*the nearest has .*60"):
+    with pytest.raises(ValueError, match=r"max-madds 50: the nearest has 0.7 accuracy, 60 multiply-adds, 600 params"):
         pick.within(found, parse_limits(max_madds="50"))
 
 
@@ -90,6 +90,8 @@ def test_every_pick_has_a_card_that_says_where_it_comes_from(script, run_copy):
         (["--max-madds", "3"], "no point of the front is within max-madds 3"),
         (["--name", "../evil"], "--name must be"),
         (["--name", "A"], "--name must be"),
+        (["--name", "x"], "give one of them"),
+        (["--min-accuracy", "90"], "accuracies are from 0 to 1"),
         (["--encoding", "12"], "6 layers, got 2"),
         (["--encoding", "000000", "--max-madds", "3k"], "leave out the limits"),
         (["--max-madds", "big"], "is no number"),

@@ -190,6 +190,18 @@ def test_stand_alone_networks_stand_beside_what_the_supernet_said(script, run_co
     assert "trained-loss" in data_of(seen(run_copy), "figures")
 
 
+def test_what_was_trained_under_a_picks_name_is_not_shown_as_another_network(script, run_copy):
+    assert script(train, run_copy, "--pick", "A", "--epochs", "1", "--threads", "1").code == 0
+    card = json.loads((run_copy / "trained" / "A.json").read_text())
+    script(report, run_copy)
+    shown = seen(run_copy).count(f"{card['test_accuracy']:.4f}")
+    content = front.load(run_copy)
+    content["picks"]["A"] = content["front"][-1]  # as after a longer search
+    files.save_json(run_copy / "front.json", content)
+    script(report, run_copy)
+    assert seen(run_copy).count(f"{card['test_accuracy']:.4f}") == shown - 1
+
+
 def test_a_run_that_has_only_begun_is_shown_as_far_as_it_is(script, run_copy):
     (run_copy / "front.json").unlink()
     (run_copy / "archive.sqlite").unlink()

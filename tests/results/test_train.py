@@ -141,6 +141,8 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--parts", "0"], "--parts must be at least 1"),
         (["--parts", "5", "--batch-size", "8"], "equal pieces of two or more"),
         (["--pick", "A", "B", "--name", "x"], "--name is for one network"),
+        (["--encoding", "000000", "--name", "A"], "--name must not be A, B, C or knee"),
+        (["--pick", "B", "--name", "A"], "--name must not be A, B, C or knee"),
         (["--transfer", "A"], "has no trained 'A'"),
         (["--transfer", "A", "--inherit"], "leave out --encoding and --inherit"),
         (["--data", "folder"], "needs --data-root"),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -62,21 +63,34 @@ def test_dominant_eigenvalue_is_the_hessians():
     assert health.dominant_eigenvalue(lambda a: [0 * t for t in a.values()], alphas, generator) == 0
 
 
-@pytest.mark.parametrize(("counts", "epoch"), [([0, 1, 2, 2], None), ([0, 1, 3, 7], 1), ([4, 4], 0), ([], None)])
-def test_stop_by_skips_returns_to_the_epoch_before(counts, epoch):
+@pytest.mark.parametrize(("counts", "epoch"), [([0, 1, 1, 0], None), ([0, 1, 2, 7], 2), ([4, 4], 0), ([], None)])
+def test_stop_by_skips_ends_with_the_second_skip(counts, epoch):
     assert health.too_many_skips(counts) == epoch
 
 
 def test_stop_by_eigenvalue_returns_to_where_it_began_to_grow():
-    calm, growing = [0.2] * 12, [0.2] * 8 + [0.5] * 6
+    calm, growing = [0.2] * 20, [0.2] * 10 + [0.5] * 10
     assert health.too_sharp(calm) is None
-    assert health.too_sharp(growing[:8]) is None
+    assert health.too_sharp(growing[:10]) is None
     index = health.too_sharp(growing)
-    assert 0 < index < 8  # before the growth: the means of five say 1.3 x while it has just begun
+    # the window around index + 4 has one of the larger values (0.26 on average, 1.3 times as much) from index + 6 on
+    assert index == 5  # its earliest: epoch 10, as an eigenvalue is taken every second
+    assert health.too_sharp([*growing[:10], 0.45]) is None  # 1.25 times
+    assert health.too_sharp([0.2] * 11) is None  # a window around index 9 ends with index 11
+
+
+def test_stop_by_eigenvalue_is_the_rule_of_the_authors_code():
+    """theirs: trailing means of 5, compared with the one 4 before, from epoch 22 on; the epoch 12 before is taken."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        values = np.abs(np.cumsum(rng.normal(0.02, 0.1, 25)) + 0.3).tolist()
+        trailing = {i: np.mean(values[i - 4 : i + 1]) for i in range(4, 25)}
+        theirs = [i - 6 for i in range(11, 25) if trailing[i] / trailing[i - 4] > 1.3]
+        assert health.too_sharp(values) == (theirs[0] if theirs else None)
 
 
 def test_stop_looks_at_measured_epochs_alone():
-    values = [0.2, None] * 8 + [0.5, None] * 6
+    values = [0.2, None] * 10 + [0.5, None] * 6
     history = [{"eigenvalue": value, "skips": 0} for value in values]
     found = health.stopped(history, "eigenvalue")
     assert values[found] == 0.2
