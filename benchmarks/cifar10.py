@@ -1,8 +1,9 @@
 """The question of the whole project on CIFAR-10: are the picks of a `fairnas` search better than chance at their cost?
 
-    python benchmarks/cifar10.py --data-root DIR                      in full, for a GPU
-    python benchmarks/cifar10.py --data-root DIR --reduced            the chain of the digits, an hour of one CPU core
-    python benchmarks/cifar10.py --data-root DIR --reduced fairnas    the same for `fairnas`
+    python benchmarks/cifar10.py --data-root DIR                      # in full, for a GPU
+    python benchmarks/cifar10.py --data-root DIR --reduced short      # fewer epochs and one random network per pick
+    python benchmarks/cifar10.py --data-root DIR --reduced            # the chain of the digits, an hour of one CPU core
+    python benchmarks/cifar10.py --data-root DIR --reduced fairnas    # the same for `fairnas`
 
 DIR holds train/ and test/, each with one subfolder of images per class. Supernet, search and all trainings are in
 runs/, so a call that was ended goes on when it is made again (benchmarks/cifar10.sh ends it in time). Reduced, images
@@ -38,6 +39,12 @@ SCALES = {
         random=3,
         seeds=["0", "1", "2"],
     ),
+    "cifar10-short": Scale(
+        "--space fairnas --space-options stem_stride=1 --epochs 30 --evaluations 500",
+        "--recipe cifar --epochs 10",
+        random=1,
+        seeds=["0"],
+    ),
     "cifar10-reduced": Scale(
         "--space digits --image-size 16 --train-images 10000 --score-images 2000 --epochs 8 --batch-size 64 --lr 0.1 "
         "--evaluations 300",
@@ -53,7 +60,7 @@ SCALES = {
         seeds=["0", "1"],
     ),
 }
-REDUCED = {None: "cifar10", "digits": "cifar10-reduced", "fairnas": "cifar10-fairnas"}
+REDUCED = {None: "cifar10", "short": "cifar10-short", "digits": "cifar10-reduced", "fairnas": "cifar10-fairnas"}
 
 
 def call(command: list[str]) -> None:
@@ -63,7 +70,7 @@ def call(command: list[str]) -> None:
 def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("--data-root", required=True)
-    parser.add_argument("--reduced", nargs="?", const="digits", choices=("digits", "fairnas"), metavar="SPACE")
+    parser.add_argument("--reduced", nargs="?", const="digits", choices=tuple(filter(None, REDUCED)))
     given = parser.parse_args()
     name = REDUCED[given.reduced]
     scale, run = SCALES[name], Path("runs") / name

@@ -19,8 +19,12 @@ from supernet.compute import Compute
 from supernet.data import Data, DataConfig, load
 
 
+class Over(BaseException):
+    """The minutes are over; no error that anything would catch on its way."""
+
+
 def stop(*_) -> None:
-    raise TimeoutError
+    raise Over
 
 
 def search(name: str, data: Data, compute: Compute, minutes: float, folder: Path) -> dict:
@@ -31,7 +35,7 @@ def search(name: str, data: Data, compute: Compute, minutes: float, folder: Path
     signal.alarm(int(60 * minutes))
     try:
         relax(method, space, data, 0, path, context=compute.context(data.mean.device))
-    except TimeoutError:
+    except Over:
         print(f"{name}: {minutes:g} minutes are over")
     signal.alarm(0)
     if not path.exists():

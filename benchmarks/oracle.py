@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--one-by-one", type=int, help="how many architectures to score so; default: all")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    macro, everything = nas_bench_macro(torch.device(arguments.device), arguments.images, arguments.image_size)
+    macro, everything = nas_bench_macro(Compute(arguments.device).target(), arguments.images, arguments.image_size)
     rounds = max(1, arguments.rounds // 2)
     whole = compare(macro, everything, rounds, arguments.one_by_one)
     figures = vars(arguments) | {"populations": {"whole NAS-Bench-Macro space, running statistics": whole}}

@@ -109,6 +109,7 @@ def measure(space: str, variant: str, reading: str, seed: int, arguments: Namesp
     """One supernet in one reading: trained and read if that is not there yet."""
     bench = BENCHES[space]
     flags, networks = bench.scales[arguments.scale]
+    networks = arguments.networks or networks
     folder = record.ROOT / "runs" / f"ranking-{arguments.scale}" / space / f"{variant.replace(' ', '_')}-{seed}"
     path = folder / f"ranking-{reading.replace(' ', '_')}.json"
     if not path.exists():
@@ -227,21 +228,26 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--spaces", nargs="+", choices=BENCHES, default=list(BENCHES))
     parser.add_argument("--variants", nargs="+", help="only these; default: all")
+    parser.add_argument(
+        "--readings", nargs="*", choices=READINGS, default=list(READINGS), help="only these; default: all"
+    )
+    parser.add_argument("--networks", type=int, help="score only so many")
     arguments = parser.parse_args()
     train.load = cache(train.load)  # all runs have the same images, and reading them takes long
     for space in arguments.spaces:
         if arguments.scale not in BENCHES[space].scales:
             continue
         found: dict[tuple[str, str], list[dict]] = {}
-        for variant, reading, seed in plan(arguments.variants or list(BENCHES[space].variants), arguments.seeds):
+        variants = arguments.variants or list(BENCHES[space].variants)
+        for variant, reading, seed in plan(variants, arguments.readings, arguments.seeds):
             found.setdefault((variant, reading), []).append(measure(space, variant, reading, seed, arguments))
         write(space, found, arguments)
 
 
-def plan(variants: list[str], seeds: int) -> list[tuple[str, str, int]]:
+def plan(variants: list[str], readings: list[str], seeds: int) -> list[tuple[str, str, int]]:
     """What is measured, seed by seed: every variant, then strict fairness in every reading, the slowest with seed 0."""
     plain = [(variant, PLAIN, seed) for seed in range(seeds) for variant in variants]
-    others = [reading for reading in READINGS if reading != PLAIN and "strict" in variants]
+    others = [reading for reading in readings if reading != PLAIN and "strict" in variants]
     return plain + [
         ("strict", r, seed) for seed in range(seeds) for r in others if seed == 0 or not READINGS[r].finetune
     ]

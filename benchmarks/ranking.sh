@@ -7,7 +7,7 @@ if [ $# -lt 2 ]; then
     echo "usage: benchmarks/ranking.sh CIFAR-10-AS-FOLDERS FOLDER-OF-TABLES [--scale dry]" >&2
     exit 2
 fi
-timeout --signal INT "${PIECE:-530}" python benchmarks/ranking.py --data-root "$1" --tables "$2" "${@:3}"
+timeout --signal INT "${PIECE:-530}" python3 benchmarks/ranking.py --data-root "$1" --tables "$2" "${@:3}"
 code=$?
 if [ $code = 124 ]; then echo "not finished yet: call it again" >&2; fi
 exit $code

@@ -8,10 +8,11 @@ import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
+
+from supernet.run_folder import installed
 
 RECORDS = Path(__file__).parent / "records"
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,12 @@ def machine() -> dict:
 
 
 def commit() -> str:
-    """The checked-out commit, marked if files other than records and documents were changed since."""
+    """The checked-out commit, marked if files other than records and documents were changed since.
+
+    On a machine that has the files alone, without their history: what FAIRFRONT_COMMIT says.
+    """
+    if not (ROOT / ".git").exists():
+        return os.environ.get("FAIRFRONT_COMMIT", "unknown")
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records", ":!docs")
     return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
 
@@ -40,7 +46,7 @@ def _git(*arguments: str) -> str:
 
 def save(name: str, figures: dict) -> Path:
     """Writes records/NAME.json and returns its path."""
-    versions = {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    versions = {"python": platform.python_version(), **{package: installed(package) for package in PACKAGES}}
     record = {
         "name": name,
         "date": datetime.now(UTC).date().isoformat(),
