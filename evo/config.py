@@ -69,10 +69,12 @@ class Config:
             )
         if self.cut is not None and not 0 < self.cut < 1:
             raise ValueError(f"--cut is an accuracy between 0 and 1, got {self.cut}")
-        if min(self.generations, self.minutes, self.stalled) < 0:
-            raise ValueError("--generations, --minutes and --stalled must not be negative")
+        if min(self.generations, self.stalled) < 0 or not 0 <= self.minutes < np.inf:
+            raise ValueError("--generations, --minutes and --stalled must not be negative, nor nan or infinite")
         if self.engine not in ENGINES:
             raise ValueError(f"unknown --engine {self.engine!r}; known are {', '.join(ENGINES)}")
+        if self.engine == "deap" and self.population < 4:
+            raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

@@ -16,6 +16,7 @@ from search_spaces.cost import COLUMNS
 MEASURES = ("accuracy", *COLUMNS)
 LATENCY = "latency"
 DIRECTIONS = {"accuracy": "max", "madds": "min", "params": "min", LATENCY: "min"}
+TAKEN = ("id", "rowid", "oid", "encoding", "proposer", "generation", "at", "why")  # of an archive's row, and of a pick
 NOUNS = {"madds": "multiply-adds", "params": "params", LATENCY: "ms"}
 MOST = 5  # objectives
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
@@ -46,10 +47,10 @@ def parse_objectives(words: Sequence[str]) -> tuple[Objective, ...]:
             raise ValueError(f"unknown objective {name!r}; known are {', '.join(DIRECTIONS)} and FILE.py::FUNCTION")
         if direction not in ("", "min", "max"):
             raise ValueError(f"objective {word!r}: the direction must be min or max, for example {name}:max")
-        if file and (name in DIRECTIONS or not name.isidentifier()):
+        if file and (name.lower() in {*DIRECTIONS, *TAKEN} or not name.isidentifier()):
             raise ValueError(f"objective {word!r}: the function must have a name of its own, not {name!r}")
         found.append(Objective(name, direction or DIRECTIONS.get(name, "min"), file))
-    if not 1 <= len(found) <= MOST or len({o.name for o in found}) < len(found):
+    if not 1 <= len(found) <= MOST or len({o.name.lower() for o in found}) < len(found):
         raise ValueError(f"--objectives needs one to five different names, got {' '.join(words) or 'none'}")
     return tuple(found)
 

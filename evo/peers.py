@@ -28,6 +28,7 @@ class Loop(ABC):
 
     name: str
     size: int
+    objectives: int
 
     @abstractmethod
     def propose(self, rng: np.random.Generator) -> Encodings:
@@ -82,7 +83,7 @@ class Peer(Engine):
     def _answer(self) -> None:
         """Tells the loop what is known of its generation. What misses a free limit was never scored."""
         rows = self._canonical(self.proposed)
-        some = np.zeros_like(next(iter(self.memory.values()))[0]) if self.memory else np.zeros(1)
+        some = np.zeros(self.loop.objectives)
         answers = [
             self.memory.get(key, (some, missed if missed > 0 else None))
             for key, missed in zip(keys(rows), self.free_violation(rows), strict=True)
@@ -99,7 +100,7 @@ class Pymoo(Loop):
     name = "pymoo"
 
     def __init__(self, choices: Sequence[int], objectives: int, population: int = 70):
-        self.size, last = population, np.array(choices) - 1
+        self.size, self.objectives, last = population, objectives, np.array(choices) - 1
         problem = Problem(n_var=len(choices), n_obj=objectives, n_ieq_constr=1, xl=0, xu=last, vtype=int)
         integer = {"prob": 1.0, "eta": 3.0, "vtype": float, "repair": RoundingRepair()}
         self.algorithm = NSGA2(population, IntegerRandomSampling(), crossover=SBX(**integer), mutation=PM(**integer))
@@ -118,13 +119,16 @@ class Pymoo(Loop):
         self.algorithm.tell(infills=Population.new("X", encodings, "F", objectives, "G", violation[:, None]))
 
 
+FOUR = 4  # parents that DEAP's tournament takes at least
+
+
 class Deap(Loop):
     """NSGA-II as in DEAP's example: crowded tournaments, uniform crossover at 0.9, uniform mutation of one decision."""
 
     name = "deap"
 
     def __init__(self, choices: Sequence[int], objectives: int, population: int = 70):
-        self.size, self.last = population, [k - 1 for k in choices]
+        self.size, self.objectives, self.last = population, objectives, [k - 1 for k in choices]
         self.fitness = type("Fitness", (base.Fitness,), {"weights": (-1.0,) * objectives})
         self.population: list[Individual] = []
 
@@ -132,7 +136,7 @@ class Deap(Loop):
         before = random.getstate()  # DEAP draws from the one global generator
         random.seed(int(rng.integers(2**63)))
         try:
-            if not self.population:
+            if len(self.population) < FOUR:
                 return np.array([[random.randint(0, last) for last in self.last] for _ in range(self.size)])
             parents = tools.selTournamentDCD(self.population, len(self.population) // 4 * 4)
             return np.array(self._vary([deepcopy(parent) for parent in parents]))

@@ -44,8 +44,8 @@ def load_costs(config: Config, space: SearchSpace) -> goals.Costs:
     if goals.LATENCY not in config.names():
         return goals.Costs(space)
     path = Path(config.latency) if config.latency else config.folder / "latency.json"
-    if config.latency and not path.exists():
-        raise ValueError(f"there is no latency table {path}; leave out --latency to measure one")
+    if not path.exists() and (config.folder / "archive.sqlite").exists():
+        raise ValueError(f"{path} is gone, by which the run was measured: put it back, or begin another --run")
     table = latency.load_or_measure(path, space, config.supernet.compute.target())
     print(f"latency table {path}: sums are {table.error:.1%} off whole networks (median of {latency.WHOLE})")
     return goals.Costs(space, table)
@@ -227,15 +227,21 @@ def train_everything(
 
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
-    own, costs = load_own(config), load_costs(config, space)
-    given = warm_start.read(config.warm_start, space)
-    given = warm_start.allowed(given, costs.violation(given, config.limits()))
-    make_engine(config, space, costs)  # limits that nothing meets end here, before anything is written
-    pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
+    own, given = load_own(config), warm_start.read(config.warm_start, space)
+    if config.latency and not Path(config.latency).exists():
+        raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
+    if goals.LATENCY not in config.names():
+        make_engine(config, space, goals.Costs(space))  # limits that nothing meets end here, before anything is written
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
+    claimed = {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
     with lock.hold(config.folder / lock.NAME):
-        run_folder.claim(config.folder, {"supernet": supernet, "search": search}, space.spec, data.fingerprint())
+        run_folder.check(config.folder, *claimed)
+        costs = load_costs(config, space)
+        given = warm_start.allowed(given, costs.violation(given, config.limits()))
+        make_engine(config, space, costs)  # those of latency end here
+        run_folder.claim(config.folder, *claimed)
+        pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts as it trains
         if config.table:
             print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
             oracle, relaxations = data, []

@@ -4,7 +4,9 @@ Shapes: N architectures, L decisions.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +18,10 @@ Function = Callable[[SearchSpace, np.ndarray], np.ndarray]  # encodings (N, L) -
 def load(name: str, file: str) -> Function:
     """The function called `name` in `file`; ValueError if it cannot be had."""
     try:
-        spec = importlib.util.spec_from_file_location("user_objective", file)
-        module = importlib.util.module_from_spec(spec)
+        spec = importlib.util.spec_from_file_location(f"user_objective_{Path(file).stem}", file)
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look themselves up there
+        folder = str(Path(file).resolve().parent)
+        sys.path += [] if folder in sys.path else [folder]  # what lies beside it can be imported
         spec.loader.exec_module(module)
         return getattr(module, name)
     except Exception as error:  # whatever the user's file raises

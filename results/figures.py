@@ -62,7 +62,9 @@ def _front(run: Run, cost: str) -> Figure:
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)
     axes.scatter([p[cost] for p in points], [p["accuracy"] for p in points], s=14, c=COLOURS[0])
     for name, point in run.picks().items():
-        axes.annotate(_plain(name), (point[cost], point["accuracy"]), (4, 4), textcoords="offset points", weight="bold")
+        place = point.get(cost), point.get("accuracy")
+        if None not in place:  # a pick by hand need not have been scored
+            axes.annotate(_plain(name), place, (4, 4), textcoords="offset points", weight="bold")
     return axes.figure
 
 

@@ -110,6 +110,13 @@ def _is_point(point) -> bool:
     return bool(point["encoding"]) and real and whole and isinstance(point.get("proposer"), str)
 
 
+def _number(value: float | None, name: str) -> str:
+    """A pick by hand need not have been measured."""
+    if value is None:
+        return "not scored"
+    return f"{value:,}" if name in COLUMNS else f"{value:.4g}"
+
+
 def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:
     """Prints points as a table that fits 80 columns, for which long names of proposers are cut; of more than `most`,
     evenly spread ones.
@@ -125,7 +132,7 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     table.add_column("encoding", no_wrap=True)
     for i in kept:
         point = points[i]
-        costs = (f"{point[name]:,}" if name in COLUMNS else f"{point[name]:.4g}" for name in measured)
+        costs = (_number(point.get(name), name) for name in measured)
         accuracy = "not scored" if point["accuracy"] is None else f"{point['accuracy']:.4f}"
         by = Text(point["proposer"], no_wrap=True, overflow="ellipsis")
         table.add_row(names[i] if names else "", accuracy, *costs, by, space.code(point["encoding"]))

@@ -15,7 +15,7 @@ import numpy as np
 from evo.gaussian_process import Model, best_kernel, normal_scores
 from supernet import checkpoint, files, fit, run_folder, train
 from supernet.command import Text, Whole
-from supernet.compute import Compute
+from supernet.compute import Compute, precision
 from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
@@ -98,13 +98,14 @@ class Judged:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
         reading, mean = self.reading, self.config.schedule.ema > 0
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
+        told = [self.recalibrate, mean, how | precision(self.config.compute.context(self.data.mean.device))]
 
         @cache
         def oracle():
             net = train.restore(self.config, self.space, self.data, path)
             return train.make_oracle(self.config, net, self.data, self.recalibrate, **how)
 
-        key = hashlib.blake2b(path.read_bytes() + repr([self.recalibrate, mean, how]).encode(), digest_size=16)
+        key = hashlib.blake2b(path.read_bytes() + repr(told).encode(), digest_size=16)
         scores, order = np.empty(len(encodings)), np.lexsort(encodings.T[::-1])  # neighbours share first layers
         for rows in np.array_split(order, -(-len(order) // PIECE)):
             scores[rows] = self._piece(key.hexdigest(), encodings[rows], oracle)

@@ -145,6 +145,8 @@ def main(config: Config) -> None:
         picks[new] = within(content["front"], config.limits())
     if config.encoding is not None:
         picks[new] = by_hand(space, space.parse(config.encoding), archive)
+    if not picks:
+        raise ValueError(f"the front of {folder} is empty: no architecture met the limits; --encoding picks any")
     save_json(folder / "front.json", content)
     (folder / "picks").mkdir(exist_ok=True)
     for name, pick in picks.items():

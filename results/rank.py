@@ -83,6 +83,9 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     is paid for.
     """
     find, twins = true_accuracies(config, net), [net.twin(Path(other)) for other in config.others]
+    seeds = [each.config.seed for each in (net, *twins)]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"--others takes runs of other seeds, each once; got the seeds {', '.join(map(str, seeds))}")
     rng = np.random.default_rng(config.seed)
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
     epochs = net.along(encodings, along)

@@ -67,7 +67,7 @@ class Run(NamedTuple):
         """A, B, C, the knee, and what front.json names besides, as far as it is of this space."""
         given = self.front.get("picks", {})
         kept = {name: point for name, point in given.items() if _fits(point["encoding"], self.space)}
-        return pick.standard(self.points(), self.objectives) | kept
+        return kept | pick.standard(self.points(), self.objectives)  # of an unfinished search the file's are old
 
 
 def read(folder: Path) -> Run:

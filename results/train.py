@@ -26,9 +26,10 @@ import search_spaces
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, lock, ranks, run_folder, sharing
+from supernet import checkpoint, command, fit, lock, ranks, run_folder
+from supernet import train as shared
 from supernet.command import Run, Text, Whole
-from supernet.compute import Compute
+from supernet.compute import Compute, precision
 from supernet.data import Data, DataConfig, load
 from supernet.files import save_json
 from supernet.kernels import quicken
@@ -100,8 +101,9 @@ class Config:
             for name in (given,) if isinstance(given, str) else given:
                 if not re.fullmatch(front.NAME, name):
                     raise ValueError(f"--{flag} must be letters, digits, - or _; got {name!r}")
-        if min(self.seed, default=-1) < 0:
-            raise ValueError(f"--seed must not be negative, got {' '.join(map(str, self.seed)) or 'none'}")
+        if min(self.seed, default=-1) < 0 or len(set(self.seed)) < len(self.seed):
+            given = " ".join(map(str, self.seed)) or "none"
+            raise ValueError(f"--seed needs different numbers that are not negative, got {given}")
         if self.name and len(self.pick) > 1:
             raise ValueError("--name is for one network; leave it out, or train one --pick")
         if self.name in pick.STANDARD and (self.encoding or self.transfer or self.pick != (self.name,)):
@@ -151,11 +153,12 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
 
 
 def inherited(folder: Path, space: SearchSpace, encoding: list[int]) -> dict[str, torch.Tensor]:
-    """A path's weights in the run's supernet."""
+    """A path's weights in the run's supernet, as the search judged it."""
     tensors, _ = checkpoint.load(folder / "supernet.safetensors", "supernet")
     settings = run_folder.require(folder)["settings"].get("supernet", {})
-    net = sharing.build(space, run_folder.merge(sharing.Sharing(), {"supernet": settings}), settings.get("seed", 0))
-    net.load_state_dict(fit.weights(tensors))
+    config = run_folder.merge(shared.Config(), {"supernet": settings})
+    net = shared.make_net(config, space, torch.device("cpu"))
+    net.load_state_dict(fit.weights(tensors, config.schedule.ema > 0))
     return net.extract(encoding).state_dict()
 
 
@@ -209,7 +212,8 @@ def _train_all(config: Config, team: Team) -> list[dict]:
     if list(data.classes) != known:
         print(f"other classes than the search's: {len(data.classes)} instead of {len(known)}")
     fits = {"image_size": data.image_size, "num_classes": len(data.classes), "in_channels": data.channels}
-    space = search_spaces.load(**{**saved["space"], **fits, **read_options(config.space_options)})
+    size = saved["space"] if config.transfer is None else trained.card(folder, config.transfer)["space"]
+    space = search_spaces.load(**{**size, **fits, **read_options(config.space_options)})
     team.check_shared(folder)
     data = data.to(target)
     return [train(config, folder, job, seed, space, data, recipe, team) for job in asked for seed in config.seed]
@@ -239,6 +243,7 @@ def train(
     meta |= {"recipe": asdict(recipe), "parts": config.split.parts, "images": data.fingerprint()}
     meta["input"] = {"scale": "0..255", "mean": data.mean.tolist(), "std": data.std.tolist()}
     where, context = trained.files(folder, name), config.compute.context(data.mean.device)
+    meta |= precision(context)
     with lock.hold(where.best.with_suffix(".lock")) if team.first else nullcontext():
         history = stand_alone.fit(net, data, recipe, seed, where, meta, name, team, context)
     score, test = (stand_alone.scores(net, part, data.normalise, context) for part in (data.score, data.test))

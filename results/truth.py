@@ -17,6 +17,7 @@ from results.stand_alone import Files
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
 from supernet import lock
+from supernet.compute import precision
 from supernet.data import Data
 from supernet.kernels import quicken
 from supernet.memory import Context
@@ -71,7 +72,7 @@ def alone(
     initialise(net, torch.Generator().manual_seed(seed))
     net = quicken(net).to(data.mean.device, memory_format=torch.channels_last)
     meta = {"kind": "stand-alone", "space": space.spec, "encoding": encoding, "seed": seed, "recipe": vars(recipe)}
-
+    meta |= precision(context)
     files = Files(path, path.with_suffix(".last.safetensors"))
     with lock.hold(path.with_name(lock.NAME)):
         stand_alone.fit(net, data, recipe, seed, files, meta, title, context=context)

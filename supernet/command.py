@@ -68,7 +68,7 @@ def parse(config_type: type, argv: Sequence[str], description: str, default=None
     try:
         with contextlib.redirect_stderr(box):
             marked = tyro.conf.OmitArgPrefixes[config_type]
-            config = (tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands)
+            config = (tyro.conf.AvoidSubcommands,)
             return tyro.cli(marked, args=argv, description=description, config=config, **options)
     except SystemExit as end:
         if end.code in (0, None):

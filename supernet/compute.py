@@ -58,6 +58,11 @@ class Compute:
         return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype)
 
 
+def precision(context: Context) -> dict[str, str]:
+    """What a checkpoint should say of the forward passes: nothing of float32."""
+    return {} if context is nullcontext else {"precision": "bfloat16"}
+
+
 @dataclass(frozen=True)
 class Speed:
     """How fast the supernet is trained and read; the results are the same to rounding."""

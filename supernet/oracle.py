@@ -166,7 +166,7 @@ def fresh_statistics(model: nn.Module, batches: Sequence[torch.Tensor]) -> Itera
     While open the model, in eval mode, uses them alone, and the outputs of the batches are given; afterwards it
     has its own again, which were never written.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     kept = [([getattr(norm, name) for name in STATISTICS], norm.momentum) for norm in norms]
     try:
         for norm in norms:

@@ -54,6 +54,8 @@ def merge(config, saved: dict):
 
     try:
         settings = {name: value for part in saved.values() for name, value in part.items()}
+        if CODE in str(settings.get("objectives")):
+            settings.pop("crowding_weights", None)  # which are the objectives' weights
         return fill(config)
     except (TypeError, AttributeError) as error:
         raise ValueError(f"settings.json is damaged ({error}); use another --run") from error
@@ -71,8 +73,8 @@ def flat(config) -> dict:
     return settings
 
 
-def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None:
-    """Makes `folder` this run's, or checks that it is: ValueError names every setting that is not as it was.
+def check(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> dict:
+    """What `folder` says of its run, if of any; ValueError names every setting that is not as it was.
 
     `parts` maps "supernet", "search" to their settings.
     """
@@ -83,6 +85,12 @@ def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None
             _same(folder, {**old, **{k: settings[k] for k in GROWS & settings.keys()}}, settings, _flag)
         _same(folder, saved["space"], space, "the space's {}".format)
         _same(folder, saved["data"], data, "the data's {}".format)
+    return saved
+
+
+def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None:
+    """Makes `folder` this run's, after `check`."""
+    saved = check(folder, parts, space, data)
     settings = {**saved.get("settings", {}), **parts}
     if settings != saved.get("settings"):
         versions = {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}

@@ -16,7 +16,7 @@ from torchvision import datasets
 
 from supernet import memory
 from supernet.progress import Progress
-from supernet.stream import Stream
+from supernet.stream import Stream, rgb
 
 DEFAULT_SIZE = 224
 
@@ -155,7 +155,7 @@ def _read(samples: list[tuple[str, int]], size: int, skip_corrupt: bool) -> Imag
 def _decode(path: str, size: int) -> np.ndarray:
     """(size, size, 3) uint8: the shorter side resized, the centre cut out."""
     with Image.open(path) as image:
-        image = image.convert("RGB")
+        image = rgb(image)
     if image.size != (size, size):
         scale = size / min(image.size)
         image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)

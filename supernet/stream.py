@@ -25,6 +25,15 @@ BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # wha
 Crop = Callable[[Image.Image, int, int], Image.Image]  # (image, size, seed) -> (size, size)
 
 
+def rgb(image: Image.Image) -> Image.Image:
+    """Three channels of 8 bits; ValueError for what has no such values."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) // 256).astype(np.uint8)).convert("RGB")  # Pillow's own is clipped
+    if image.mode in ("I", "F"):
+        raise ValueError("its values have 32 bits, of which nobody says the range; save it with 8 or 16")
+    return image.convert("RGB")
+
+
 def centre(image: Image.Image, size: int, seed: int = 0) -> Image.Image:
     """The middle of the image, its shorter side resized to size / KEPT before."""
     resized = TF.resize(image, round(size / KEPT), antialias=True)
@@ -35,6 +44,14 @@ def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
     """8 to 100 % of the image, of a shape between 3:4 and 4:3, mirrored half the time: a function of the seed."""
     with seeded(seed, CPU):
         return v2.RandomHorizontalFlip()(v2.RandomResizedCrop(size, antialias=True)(image))
+
+
+def _size(path: str) -> int:
+    """Bytes; 0 of a link that leads nowhere, which cannot be read either."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 class _Files(Dataset):
@@ -48,7 +65,7 @@ class _Files(Dataset):
         seed = int(np.random.SeedSequence((self.seed, i)).generate_state(1, np.uint64)[0] >> 1)
         try:
             with Image.open(path) as image:
-                cropped = self.crop(image.convert("RGB"), self.size, seed)
+                cropped = self.crop(rgb(image), self.size, seed)
         except BROKEN as error:
             return f"{path} is no readable image ({error})", label, path
         return np.ascontiguousarray(np.asarray(cropped).transpose(2, 0, 1)), label, path
@@ -110,7 +127,8 @@ class Stream:
 
     def __getitem__(self, wanted: slice) -> torch.Tensor:
         """(n, 3, H, W) uint8, on the device: of the files that can be read."""
-        return torch.cat([images for images, _ in self.chunks(LOADED, range(len(self.samples))[wanted])])
+        none = torch.empty(0, *self.shape[1:], dtype=torch.uint8, device=self.device)
+        return torch.cat([none, *(images for images, _ in self.chunks(LOADED, range(len(self.samples))[wanted]))])
 
     def chunks(self, size: int, wanted: range | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Centres (n, 3, H, W) uint8 and labels (n,), n <= size, of the readable files, all or `wanted`."""
@@ -121,7 +139,7 @@ class Stream:
 
     def digest(self) -> bytes:
         """Of the files' names, within their folders of one class, and sizes; no image is read."""
-        lines = (f"{Path(path).parent.name}/{Path(path).name} {Path(path).stat().st_size}" for path, _ in self.samples)
+        lines = (f"{Path(path).parent.name}/{Path(path).name} {_size(path)}" for path, _ in self.samples)
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).digest()
 
     def take(self, indices: np.ndarray) -> "Stream":

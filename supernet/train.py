@@ -40,6 +40,7 @@ RECIPES = {  # by data set; FairNAS's is from memory of arXiv 1907.01845, sectio
     "fairnas": fit.Recipe(epochs=150, batch_size=256, lr=0.045, weight_decay=4e-5),
 }
 WEIGHTS = "supernet.safetensors"
+OF_IMAGES = ("image_size", "num_classes", "in_channels")  # of a space, but not its options
 LATEST = 100  # steps whose paths are remembered, in case one goes wrong; more than between two looks at losses
 PROBES = 8  # random paths whose mean accuracy is shown after every epoch
 CALIBRATED = 128  # training images that measure their BatchNorm statistics
@@ -83,8 +84,8 @@ class Config:
         if self.schedule.teach and self.fairness not in ("strict", "expectation"):
             raise ValueError("--teach is for steps of several paths: --fairness strict or expectation")
         for flag in ("seed", "snapshots"):
-            if getattr(self, flag) < 0:
-                raise ValueError(f"--{flag} must not be negative, got {getattr(self, flag)}")
+            if not 0 <= getattr(self, flag) < 2**63:
+                raise ValueError(f"--{flag} must be from 0 to below 2^63, got {getattr(self, flag)}")
         self.recipe()
 
     @property
@@ -100,8 +101,10 @@ def read_options(texts: Sequence[str]) -> dict[str, int]:
     options = {}
     for text in texts:
         name, _, value = text.partition("=")
-        if not value.strip().isdigit():
+        if not (value.strip().isascii() and value.strip().isdigit()):
             raise ValueError(f"--space-options takes NAME=NUMBER, got {text!r}")
+        if name.strip() in OF_IMAGES:
+            raise ValueError(f"--space-options {text}: that follows from the images; --image-size resizes them")
         options[name.strip()] = int(value)
     return options
 

@@ -12,7 +12,10 @@ def test_directions_turn_signs():
     assert goals.minimised(ROWS, chosen).tolist() == [[-0.9, 200e6, -3e6], [-0.8, 400e6, -6e6]]
 
 
-@pytest.mark.parametrize("words", [["speed"], ["madds:up"], [], ["madds", "madds:max"]])
+@pytest.mark.parametrize(
+    "words",
+    [["speed"], ["madds:up"], [], ["madds", "madds:max"], ["a.py::Generation"], ["a.py::why"], ["a.py::x", "a.py::X"]],
+)
 def test_unknown_objectives_are_refused(words):
     with pytest.raises(ValueError, match="objective"):
         goals.parse_objectives(words)

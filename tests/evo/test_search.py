@@ -17,7 +17,7 @@ import search_spaces
 from evo import search
 from evo.archive import Archive
 from results import front, pick
-from supernet import checkpoint, files, oracle, run_folder, train
+from supernet import checkpoint, command, files, oracle, run_folder, train
 
 ROOT = Path(__file__).parents[2]
 PROPOSERS = ("random", "natural", "controller", "roulette", "regulator", "predictor")
@@ -130,6 +130,20 @@ def test_a_finished_run_goes_on_with_more_evaluations(script, run_copy, finished
     assert more[0][:60] == before[0]
 
 
+def test_a_flag_that_was_on_can_be_said_again():
+    saved = run_folder.merge(
+        search.Config(), {"supernet": {"data": "folder", "data_root": "x", "stream": True, "skip_corrupt": True}}
+    )
+    config = command.parse(search.Config, ["--stream", "--no-skip-corrupt"], "", saved)
+    assert config.supernet.images.stream
+    assert not config.supernet.images.skip_corrupt
+
+
+def test_weights_of_objectives_that_must_be_named_again_are_left_out_with_them():
+    saved = {"search": {"objectives": ["accuracy", "mine.py::energy"], "crowding_weights": [1.0, 2.0]}}
+    assert run_folder.merge(search.Config(), saved).crowding_weights == ()
+
+
 def test_picks_that_a_person_made_survive_a_longer_search(script, run_copy):
     assert script(pick, run_copy, "--encoding", "000000", "--name", "mine").code == 0
     mine = front.load(run_copy)["picks"]["mine"]
@@ -173,6 +187,11 @@ BAD_FLAGS = [
     (["--space", "resnet"], "unknown search space 'resnet'; known are"),
     (["--space-options", "stem_stride"], "NAME=NUMBER"),
     (["--space-options", "depth=3"], "no option 'depth'"),
+    (["--space-options", "num_classes=5"], "follows from the images"),
+    (["--min-accuracy", "90"], "accuracies are from 0 to 1"),
+    (["--minutes", "nan"], "--minutes"),
+    (["--seed", str(2**63)], "--seed must be from 0 to below 2^63"),
+    (["--engine", "deap", "--population", "3"], "--population >= 4"),
     (["--space", "fairnas"], "image size must be a multiple of 32"),
     (["--data", "mnist"], "known are digits, folder"),
     (["--train-images", "1"], "at least 2 training images"),
@@ -189,7 +208,7 @@ BAD_FLAGS = [
     (["--epochs", "0"], "--epochs >= 1"),
     (["--batch-size", "1"], "--batch-size >= 2"),
     (["--lr", "-1"], "--lr > 0"),
-    (["--seed", "-1"], "must not be negative"),
+    (["--seed", "-1"], "--seed must be from 0"),
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
 ]

@@ -11,7 +11,7 @@ import pytest
 import search_spaces
 from evo import search, warm_start
 from evo.archive import Archive
-from results import front, pick
+from results import front, pick, report
 from results import train as stand_alone
 from supernet.table import TableOracle
 
@@ -238,6 +238,40 @@ def test_a_table_that_lacks_an_architecture_says_which(searched, table, tmp_path
 def test_a_published_network_that_no_encoding_describes_is_named():
     with pytest.raises(ValueError, match="NASNet has larger cells than darts's encodings"):
         warm_start.read(["NASNet"], search_spaces.load("darts"))
+
+
+@pytest.mark.parametrize("engine", ["pymoo", "deap"])
+def test_other_engines_find_the_few_that_meet_a_tight_limit(searched, engine):
+    space = search_spaces.load("nas_bench_macro")
+    outcome, folder = searched("--engine", engine, "--max-madds", int(1.05 * space.cost_range()[0, 0]))
+    assert outcome.code == 0, outcome.err
+    assert front.load(folder)["front"]
+
+
+def test_a_latency_table_is_kept_from_other_runs_and_not_measured_anew(searched):
+    flags = ("--objectives", "accuracy", "latency")
+    assert searched(*flags)[0].code == 0
+    outcome, folder = searched(*flags, "--seed", "1")
+    assert outcome.code == 2
+    assert "--seed was 0, now 1" in outcome.err
+    (folder / "latency.json").unlink()
+    outcome, _ = searched(*flags)
+    assert outcome.code == 2
+    assert "latency.json is gone" in outcome.err
+
+
+def test_a_pick_that_was_not_scored_is_shown_without_figures(searched, script):
+    _, folder = searched("--objectives", "accuracy", "latency")
+    for script_of, flags in ((pick, ["--encoding", "01201201", "--name", "mine"]), (pick, []), (report, ["--figures"])):
+        outcome = script(script_of, folder, *flags)
+        assert outcome.code == 0, outcome.err
+
+
+def test_an_empty_front_has_no_picks(searched, script):
+    _, folder = searched("--min-accuracy", "0.999")
+    outcome = script(pick, folder)
+    assert outcome.code == 2
+    assert "is empty: no architecture met the limits" in outcome.err
 
 
 def test_a_pick_of_a_table_needs_images_to_be_trained(searched, script):

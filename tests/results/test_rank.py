@@ -134,13 +134,14 @@ def test_runs_that_differ_by_more_than_the_seed_are_refused_as_others(script, ru
         (["--networks", "9"], "Kendall's tau means nothing on fewer than 10 networks"),
         (["--table", "none.json"], "there is no table none.json"),
         (["--others", "nowhere"], "is no run folder"),
+        (["--others", "{run}"], "--others takes runs of other seeds, each once; got the seeds 0, 0"),
         (["--recalibrate", "1"], "--recalibrate must be 0 or at least 2"),
         (["--epochs", "0"], "--epochs >= 1"),
         (["--seed", "-1"], "--seed must not be negative"),
     ],
 )
 def test_wrong_flags(script, run, flags, message):
-    outcome = script(rank, run, *flags)
+    outcome = script(rank, run, *(flag.format(run=run) for flag in flags))
     assert outcome.code == 2
     assert message in outcome.err
     assert outcome.err.count("\n") == 1

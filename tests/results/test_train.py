@@ -10,6 +10,7 @@ import search_spaces
 from evo import search
 from results import train
 from supernet import checkpoint
+from supernet import train as supernet_train
 from supernet.fit import accuracy
 
 QUICK = ("--epochs", "3", "--threads", "1")
@@ -83,6 +84,15 @@ def test_inherited_weights_begin_where_the_supernet_is(script, run_copy):
     assert results.load(run_copy, "A-inherited")
 
 
+def test_inherited_weights_are_those_that_the_search_judged(script, tmp_path):
+    flags = ("--prune", "0.5", "--ema", "0.9", "--epochs", "2", "--train-images", "64", "--threads", "1")
+    assert script(supernet_train, "--run", tmp_path, *flags).code == 0
+    found = train.inherited(tmp_path, search_spaces.load("digits"), [0] * 6)
+    tensors, _ = checkpoint.load(tmp_path / "supernet.safetensors", "supernet")
+    assert torch.equal(found["head.0.weight"], tensors["mean.head.0.weight"])
+    assert not torch.equal(found["head.0.weight"], tensors["net.head.0.weight"])
+
+
 def test_trained_weights_go_on_to_images_of_other_classes(script, trained, image_folder):
     run, _ = trained
     root = image_folder({"cat": 20, "dog": 20, "owl": 20})
@@ -136,7 +146,8 @@ def test_any_encoding_can_be_trained(script, run_copy):
         (["--encoding", "999999"], "no option '9'"),
         (["--encoding", "000000", "--name", "../x"], "--name must be"),
         (["--epochs", "0"], "--epochs >= 1"),
-        (["--seed", "-1"], "--seed must not be negative"),
+        (["--seed", "-1"], "--seed needs different numbers that are not negative"),
+        (["--seed", "0", "1", "0"], "--seed needs different numbers"),
         (["--recipe", "x"], "unknown --recipe 'x'; known are digits, cifar"),
         (["--parts", "0"], "--parts must be at least 1"),
         (["--parts", "5", "--batch-size", "8"], "equal pieces of two or more"),

@@ -87,6 +87,14 @@ def test_a_killed_process_is_started_again_and_the_weights_are_those_of_an_unint
     assert [row["epoch"] for row in resumed[1]["history"]] == [1, 2, 3]
 
 
+def test_a_training_with_synchronised_batch_norm_ends_and_the_same_command_goes_on(script, tmp_path):
+    arguments = ("--run", str(tmp_path / "run"), *TINY, "--sync-batch-norm")
+    process = torchrun("--", "supernet/train.py", *arguments)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output.decode()
+    assert script(train, *arguments).code == 0  # on one process, where it is BatchNorm
+
+
 def test_two_processes_train_a_pick_as_one_does_in_two_parts(script, run_copy):
     arguments = ("--pick", "A", "--epochs", "2", "--batch-size", "32", "--train-images", "128", "--threads", "1")
     assert script(stand_alone_train, run_copy, *arguments, "--parts", "2", "--name", "alone").code == 0

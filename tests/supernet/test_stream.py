@@ -166,3 +166,11 @@ def test_wrong_flags(script, flags, message):
     outcome = script(search, *flags)
     assert outcome.code == 2
     assert message in outcome.err
+
+
+def test_sixteen_bits_are_scaled_and_thirty_two_refused():
+    values = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    eight = np.asarray(stream.rgb(Image.fromarray(values)))
+    assert np.array_equal(eight, np.repeat((values // 256).astype(np.uint8)[:, :, None], 3, axis=2))
+    with pytest.raises(ValueError, match="32 bits"):
+        stream.rgb(Image.fromarray(values.astype(np.float32)))
