@@ -240,6 +240,8 @@ def main(config: Config) -> None:
         costs = load_costs(config, space)
         given = warm_start.allowed(given, costs.violation(given, config.limits()))
         make_engine(config, space, costs)  # those of latency end here
+        if not config.table:
+            train.check(config.supernet, space)
         run_folder.claim(config.folder, *claimed)
         pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts as it trains
         if config.table:

@@ -24,7 +24,7 @@ from supernet import checkpoint, command, fit, lock, prune, ranks, run_folder, s
 from supernet.command import Text
 from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
-from supernet.fairness import SAMPLERS, rounds
+from supernet.fairness import SAMPLERS, rounds, sampler
 from supernet.finetune import FinetunedOracle
 from supernet.improved import ImprovedStep
 from supernet.kernels import quicken
@@ -131,6 +131,13 @@ def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supern
     if config.schedule.prune:
         prune.watch(net, space)
     return quicken(net).to(device, memory_format=torch.channels_last)
+
+
+def check(config: Config, space: SearchSpace) -> None:
+    """ValueError for what this space cannot be trained with, before anything is written."""
+    sampler(config.fairness, space)
+    if config.sharing != Sharing() or config.schedule.prune:
+        make_net(config, space, torch.device("cpu"))
 
 
 def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Supernet:
@@ -252,6 +259,7 @@ def main(config: Config) -> None:
     with ranks.team(config.split.parts, config.compute.target()) as team:
         team.check(config.recipe().batch_size)
         space, data = team.in_turn(lambda: load_inputs(config))
+        check(config, space)
         with lock.hold(config.folder / lock.NAME) if team.first else nullcontext():
             if team.first:
                 run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())

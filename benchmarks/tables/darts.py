@@ -84,8 +84,20 @@ def darts_search() -> str:
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
         f"papers' searches. {_entropies(r)}"
     )
+    longer = [record.load(path.stem) for path in sorted(record.RECORDS.glob("darts_search-cpu-*.json"))]
     picture = "![Skips and noise after every epoch, by method and space](darts_search.svg)"
-    return "\n\n".join([table(head, rows), text, source(r), picture])
+    return "\n\n".join([table(head, rows), text, source(r), picture, *map(_longer, longer)])
+
+
+def _longer(r: dict) -> str:
+    """The same on more images: noise, and what the search's own network had learnt."""
+    runs = r["spaces"]["darts_s4"]
+    rows = [
+        [f"`{name}`", " ".join(str(run["noise"][i]) for i in (0, len(run["noise"]) // 2, -1)), _noise(run)]
+        for name, run in runs.items()
+    ]
+    head = [f"{r['images']:,} images", "noise edges, first, middle, last epoch", "in the end, of all; accuracy"]
+    return f"On more images, for as many epochs, `darts_s4`:\n\n{table(head, rows)}\n\n{source(r)}"
 
 
 def _entropies(r: dict) -> str:

@@ -130,6 +130,13 @@ def test_a_finished_run_goes_on_with_more_evaluations(script, run_copy, finished
     assert more[0][:60] == before[0]
 
 
+@pytest.mark.parametrize("flags", [("--groups", "2", "--shared-prefix", "20"), ("--prune", "0.5", "--space", "darts")])
+def test_flags_that_the_space_refuses_leave_no_run(script, tmp_path, flags):
+    outcome = script(search, "--run", tmp_path / "run", *flags)
+    assert outcome.code == 2
+    assert not (tmp_path / "run" / "settings.json").exists()
+
+
 def test_a_flag_that_was_on_can_be_said_again():
     saved = run_folder.merge(
         search.Config(), {"supernet": {"data": "folder", "data_root": "x", "stream": True, "skip_corrupt": True}}
