@@ -15,7 +15,8 @@ PACKAGES = ("fairfront", "torch", "torchvision", "numpy", "pymoo")
 # These may change from call to call, and are not kept.
 FREE = {"run", "device", "threads", "memory", "compile", "paths_per_pass", "parts", "workers", "ray"}
 CODE = "::"  # names a function in a file
-GROWS = {"evaluations", "generations", "minutes", "stalled"}  # kept, and may be raised later
+# These are kept, and may be said anew: budgets, and where the data lie, which their fingerprint tells apart.
+ANEW = {"evaluations", "generations", "minutes", "stalled", "data_root", "table"}
 
 
 def read(folder: Path) -> dict:
@@ -82,7 +83,7 @@ def check(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> dict
     if saved:
         for part, settings in parts.items():
             old = saved["settings"].get(part, {})
-            _same(folder, {**old, **{k: settings[k] for k in GROWS & settings.keys()}}, settings, _flag)
+            _same(folder, {**old, **{k: settings[k] for k in ANEW & settings.keys()}}, settings, _flag)
         _same(folder, saved["space"], space, "the space's {}".format)
         _same(folder, saved["data"], data, "the data's {}".format)
     return saved

@@ -174,7 +174,7 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
 
     def evaluate(net):
         if schedule.prune:
-            score = make_oracle(config, net, data, 0).accuracy
+            score = make_oracle(config, net, data, CALIBRATED).accuracy
             prune.after_epoch(net, schedule.prune, space.choices, recipe.epochs, config.seed, score)
         return mean_accuracy(config, net, data, probes)
 

@@ -267,6 +267,15 @@ def test_a_pick_that_was_not_scored_is_shown_without_figures(searched, script):
         assert outcome.code == 0, outcome.err
 
 
+def test_a_table_may_move_but_not_change(searched, script, table, tmp_path):
+    _, folder = searched()
+    again = ("--run", folder, "--space", "nas_bench_macro", *QUICK, "--table", tmp_path / "moved.json")
+    shutil.copy(table, again[-1])
+    assert script(search, *again).code == 0
+    again[-1].write_text(table.read_text().replace("5", "6", 1))
+    assert "the data's table was" in script(search, *again).err
+
+
 def test_an_empty_front_has_no_picks(searched, script):
     _, folder = searched("--min-accuracy", "0.999")
     outcome = script(pick, folder)
