@@ -235,6 +235,7 @@ def main(config: Config) -> None:
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
     claimed = {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
+    pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     with lock.hold(config.folder / lock.NAME):
         run_folder.check(config.folder, *claimed)
         costs = load_costs(config, space)
@@ -243,7 +244,6 @@ def main(config: Config) -> None:
         if not config.table:
             train.check(config.supernet, space)
         run_folder.claim(config.folder, *claimed)
-        pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts as it trains
         if config.table:
             print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
             oracle, relaxations = data, []
