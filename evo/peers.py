@@ -22,6 +22,8 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 
 from evo.engine import ROUNDS, Asked, Encodings, Engine, finite, keys
 
+PARENTS = 4  # that DEAP's tournament takes at least
+
 
 class Loop(ABC):
     """A library's own generations. All its randomness comes from the generator of the generation."""
@@ -119,9 +121,6 @@ class Pymoo(Loop):
         self.algorithm.tell(infills=Population.new("X", encodings, "F", objectives, "G", violation[:, None]))
 
 
-FOUR = 4  # parents that DEAP's tournament takes at least
-
-
 class Deap(Loop):
     """NSGA-II as in DEAP's example: crowded tournaments, uniform crossover at 0.9, uniform mutation of one decision."""
 
@@ -136,7 +135,7 @@ class Deap(Loop):
         before = random.getstate()  # DEAP draws from the one global generator
         random.seed(int(rng.integers(2**63)))
         try:
-            if len(self.population) < FOUR:
+            if len(self.population) < PARENTS:
                 return np.array([[random.randint(0, last) for last in self.last] for _ in range(self.size)])
             parents = tools.selTournamentDCD(self.population, len(self.population) // 4 * 4)
             return np.array(self._vary([deepcopy(parent) for parent in parents]))

@@ -230,7 +230,8 @@ def main(config: Config) -> None:
     own, given = load_own(config), warm_start.read(config.warm_start, space)
     if config.latency and not Path(config.latency).exists():
         raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
-    if goals.LATENCY not in config.names():
+    timed = goals.LATENCY in config.names()
+    if not timed:
         make_engine(config, space, goals.Costs(space))  # limits that nothing meets end here, before anything is written
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
@@ -240,7 +241,8 @@ def main(config: Config) -> None:
         run_folder.check(config.folder, *claimed)
         costs = load_costs(config, space)
         given = warm_start.allowed(given, costs.violation(given, config.limits()))
-        make_engine(config, space, costs)  # those of latency end here
+        if timed:
+            make_engine(config, space, costs)  # those of latency end here
         if not config.table:
             train.check(config.supernet, space)
         run_folder.claim(config.folder, *claimed)

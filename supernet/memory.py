@@ -37,7 +37,7 @@ def show(size: float) -> str:
 
 
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The CPU's tensor on the device; a GPU is not waited for."""
+    """The CPU's tensor, of any shape, on the device; a GPU is not waited for."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

@@ -3,6 +3,7 @@
 Shapes: P paths, L decisions.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +44,7 @@ class Schedule:
             raise ValueError(f"--order must be {' or '.join(ORDERS)}, got {self.order!r}")
         if self.order_seed is not None and self.order_seed < 0:
             raise ValueError(f"--order-seed must not be negative, got {self.order_seed}")
-        if not 0 <= abs(self.capacity) < float("inf"):
+        if not math.isfinite(self.capacity):
             raise ValueError(f"--capacity must be a number, got {self.capacity}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"--ema must be from 0 to below 1, got {self.ema}")

@@ -21,7 +21,7 @@ SHAPES = 1000  # blocks of different shapes that torch.compile may meet; its own
 
 
 class Unavailable(RuntimeError):
-    """This machine cannot compile, or not run the step; the message says what and why."""
+    """This machine cannot compile or begin the step; the message says what and why."""
 
 
 class Uncaptured(ValueError):

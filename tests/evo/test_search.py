@@ -130,10 +130,11 @@ def test_a_finished_run_goes_on_with_more_evaluations(script, run_copy, finished
     assert more[0][:60] == before[0]
 
 
-@pytest.mark.parametrize("flags", [("--groups", "2", "--shared-prefix", "20"), ("--prune", "0.5", "--space", "darts")])
+@pytest.mark.parametrize("flags", [("--shared-prefix", "20", "--groups", "2"), ("--prune", "0.5", "--space", "darts")])
 def test_flags_that_the_space_refuses_leave_no_run(script, tmp_path, flags):
     outcome = script(search, "--run", tmp_path / "run", *flags)
     assert outcome.code == 2
+    assert flags[0] in outcome.err
     assert not (tmp_path / "run" / "settings.json").exists()
 
 
