@@ -5,14 +5,13 @@ Shapes: N population, L decisions, E edges, K options of an edge, S slots: (edge
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from torch import nn
 
 from search_spaces import cell_cost, decisions, genotype
 from search_spaces.cell_net import GraphCell, Skeleton
-from search_spaces.cell_ops import OPERATIONS
 from search_spaces.decisions import Decisions
 from search_spaces.genotype import Edge, Graph
 from search_spaces.space import Part, SearchSpace, split
@@ -140,7 +139,8 @@ class Cell(SearchSpace):
 
     def _parts(self, edge: decisions.Edge, operation: str) -> list[Part]:
         shapes = cell_cost.shapes(self.skeleton, edge.kind, edge.source < self.inputs)
-        return [Part(cell_cost.maker(operation, c, stride), (c, size, size)) for c, stride, size in shapes]
+        make = partial(cell_cost.maker, self.skeleton.operation, operation)
+        return [Part(make(channels, stride), (channels, size, size)) for channels, stride, size in shapes]
 
     def picked(self, encodings) -> tuple[np.ndarray, np.ndarray]:
         return self.decisions.picked(self.canonical(encodings))
@@ -196,9 +196,8 @@ class Cell(SearchSpace):
         def make(i: int, preprocess: list[nn.Module]) -> nn.Module:
             kind, channels, stride, _ = self.skeleton.places[i]
             strides = [stride if edge.source < self.inputs else 1 for edge in graphs[kind].edges]
-            operations = [
-                OPERATIONS[e.operation](channels, s) for e, s in zip(graphs[kind].edges, strides, strict=True)
-            ]
+            edges = zip(graphs[kind].edges, strides, strict=True)
+            operations = [self.skeleton.operation(edge.operation, channels, s) for edge, s in edges]
             return GraphCell(preprocess, graphs[kind], operations, drop_path)
 
         return self.skeleton.assemble({kind: len(graph.concat) for kind, graph in graphs.items()}, make, auxiliary)

@@ -12,7 +12,6 @@ from torch import nn
 
 from search_spaces import cost
 from search_spaces.cell_net import Skeleton, Widths
-from search_spaces.cell_ops import OPERATIONS
 
 
 class _Hollow(nn.Module):
@@ -28,14 +27,14 @@ class _Hollow(nn.Module):
 
 
 @cache
-def maker(operation: str, channels: int, stride: int) -> Callable[[], nn.Module]:
-    """Makes an operation; the same for the same, so that what it makes need be measured only once."""
-    return partial(OPERATIONS[operation], channels, stride)
+def maker(build: Callable[..., nn.Module], name: str, channels: int, stride: int) -> Callable[[], nn.Module]:
+    """Makes an operation as `Skeleton.operation` does; the same for the same, so that it need be measured only once."""
+    return partial(build, name, channels, stride)
 
 
 @cache
-def _operation(name: str, channels: int, stride: int, size: int) -> np.ndarray:
-    return cost.measure(maker(name, channels, stride), (channels, size, size))[0]
+def _operation(build: Callable[..., nn.Module], name: str, channels: int, stride: int, size: int) -> np.ndarray:
+    return cost.measure(maker(build, name, channels, stride), (channels, size, size))[0]
 
 
 def shapes(skeleton: Skeleton, kind: str, from_input: bool) -> list[tuple[int, int, int]]:
@@ -49,7 +48,7 @@ def shapes(skeleton: Skeleton, kind: str, from_input: bool) -> list[tuple[int, i
 
 def edge(skeleton: Skeleton, kind: str, operation: str, from_input: bool) -> np.ndarray:
     """(2,): of an operation on one edge, in all cells of this kind together."""
-    each = [_operation(operation, *shape) for shape in shapes(skeleton, kind, from_input)]
+    each = [_operation(skeleton.operation, operation, *shape) for shape in shapes(skeleton, kind, from_input)]
     return sum(each, np.zeros(2, dtype=np.int64))
 
 

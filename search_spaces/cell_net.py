@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from search_spaces import cell_ops
 from search_spaces.genotype import Graph
 
 Widths = Mapping[str, int]  # kind of cell -> how many nodes it concatenates
@@ -28,7 +29,7 @@ class Skeleton(NamedTuple):
 
     `stem` and `entry` build images -> one tensor -> tuple of the first cell's inputs, `preprocess(i, widths)` what
     cell i sends each of its inputs through, `head(channels)` and `auxiliary(channels, size)` the classifiers; the
-    second one reads the cell at place `tap`.
+    second one reads the cell at place `tap`. `operation(name, channels, stride)` builds what an edge does.
     """
 
     stem: Callable[[], nn.Module]
@@ -38,6 +39,7 @@ class Skeleton(NamedTuple):
     head: Callable[[int], nn.Module]
     auxiliary: Callable[[int, int], nn.Module] | None = None
     tap: int = -1
+    operation: Callable[[str, int, int], nn.Module] = cell_ops.operation
 
     def width(self, place: int, widths: Widths) -> int:
         """Channels of the output of the cell at this place."""

@@ -12,6 +12,16 @@ from torch import nn
 NONE, SKIP, NOISE = "none", "skip_connect", "noise"  # no edge at all; the input as it is; nothing of the input
 
 
+def with_norms(module: nn.Module, **settings) -> nn.Module:
+    """In place: every BatchNorm inside made anew, with these settings of `nn.BatchNorm2d`."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            setattr(module, name, nn.BatchNorm2d(child.num_features, **settings))
+        else:
+            with_norms(child, **settings)
+    return module
+
+
 def conv_bn(in_channels: int, out_channels: int) -> nn.Sequential:
     """3x3, for stems."""
     conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
@@ -124,3 +134,8 @@ OPERATIONS: dict[str, Callable[[int, int], nn.Module]] = {  # (channels, stride)
     "nor_conv_3x3": _normal(3),
     NOISE: Noise,
 }
+
+
+def operation(name: str, channels: int, stride: int) -> nn.Module:
+    """As most cell spaces have it: (B, C, H, W) to H / stride."""
+    return OPERATIONS[name](channels, stride)

@@ -12,7 +12,6 @@ from torch import nn
 
 from search_spaces.cell import Cell
 from search_spaces.cell_net import CellNet, GraphCell
-from search_spaces.cell_ops import OPERATIONS
 from search_spaces.genotype import Graph
 from supernet.model import Supernet
 
@@ -43,11 +42,11 @@ class CellSupernet(Supernet):
         self.stem, self.entry, self.cells, self.head = net.stem, net.entry, net.cells, net.head
 
     def _shared_cell(self, i: int, preprocess: list[nn.Module]) -> SharedCell:
-        kind, channels, stride, _ = self.space.skeleton.places[i]
-        operations = {}
+        skeleton, operations = self.space.skeleton, {}
+        kind, channels, stride, _ = skeleton.places[i]
         for _, to, source, options in (edge for edge in self.space.decisions.edges if edge.kind == kind):
             own = stride if source < self.space.inputs else 1
-            operations[f"{to}-{source}"] = {name: OPERATIONS[name](channels, own) for name in options}
+            operations[f"{to}-{source}"] = {name: skeleton.operation(name, channels, own) for name in options}
         return SharedCell(preprocess, operations)
 
     def follow(self, x: torch.Tensor, path: Sequence[int]) -> torch.Tensor:

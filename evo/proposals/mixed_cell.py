@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from evo.proposals.relaxation import Group, Relaxation
-from search_spaces.cell_ops import NONE, OPERATIONS, SKIP, FactorizedReduce
+from search_spaces.cell_ops import NONE, OPERATIONS, SKIP, FactorizedReduce, with_norms
 from supernet.kernels import DepthwiseConv2d, PointwiseConv2d, depthwise
 
 POOLS = ("max_pool_3x3", "avg_pool_3x3")
@@ -35,12 +35,7 @@ def portion(channels: int, partial: int) -> int:
 
 def norms_without(module: nn.Module, affine: bool) -> nn.Module:
     """Every BatchNorm without running statistics, and, as in the authors' cells, without weights."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.BatchNorm2d(child.num_features, affine=affine, track_running_stats=False))
-        else:
-            norms_without(child, affine)
-    return module
+    return with_norms(module, affine=affine, track_running_stats=False)
 
 
 class _Leaving(NamedTuple):

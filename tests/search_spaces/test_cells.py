@@ -239,6 +239,21 @@ def test_deeper_insights_space_has_64_networks():
     assert search_spaces.load("three_edge").size == 64
 
 
+def test_deeper_insights_networks_are_those_of_the_authors_code():
+    space = search_spaces.load("three_edge")
+    stem, head = 3 * 48 * 9 + 48 * 48 * 9 + 4 * 48, 32 * 10 + 10
+    weights = [0, 2 * (9 * 16 + 256), 2 * (25 * 16 + 256), 25 * 16 + 256]  # pool, separable 3x3 and 5x5, dilated
+    for encoding in itertools.product(range(4), repeat=3):
+        cells = (48 + 3 * 32) * 16 + 4 * sum(weights[option] for option in encoding)
+        assert space.cost([encoding])[0, 1] == stem + cells + head
+    net = space.build([0, 1, 3])
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert [norm.affine for norm in norms] == [True] * 2 + [False] * 4 * (
+        1 + 1 + 2 + 1
+    )  # before, pool, separable, dilated
+    assert {norm.momentum for norm in norms} == {0.4}
+
+
 @pytest.mark.parametrize("name", ["darts", "darts_s1", "nas_bench_201", "three_edge"])
 def test_slots_say_where_an_encoding_holds_its_edges(name, rng):
     space = search_spaces.load(name)
