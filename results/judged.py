@@ -102,7 +102,7 @@ class Judged:
 
         @cache
         def oracle():
-            net = train.restore(self.config, self.space, self.data, path)
+            net = train.restore(self.config, self.space, self.data.mean.device, path)
             return train.make_oracle(self.config, net, self.data, self.recalibrate, **how)
 
         key = hashlib.blake2b(path.read_bytes() + repr(told).encode(), digest_size=16)

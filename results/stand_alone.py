@@ -86,7 +86,7 @@ def fit(
                 checkpoint.save(files.last, _tensors(state, recipe), {**meta, "history": history}, True)
             progress.advance(1, **figures)
     tensors = team.in_turn(lambda: _best(files, meta["kind"]))
-    net.load_state_dict(_part(tensors, "net"))
+    checkpoint.fill(net, _part(tensors, "net"), files.best)
     net.eval()
     return history
 
@@ -199,9 +199,9 @@ def _restore(state: Trained, path: Path, meta: dict) -> list[dict]:
     tensors, history = checkpoint.resume(path, meta, "--name")
     if not history:
         return []
-    state.net.load_state_dict(_part(tensors, "learner"))
+    checkpoint.fill(state.net, _part(tensors, "learner"), path)
     if state.kept is not state.net:
-        state.kept.load_state_dict(_part(tensors, "mean"))
+        checkpoint.fill(state.kept, _part(tensors, "mean"), path)
     parameters = dict(state.net.named_parameters())
     for name, tensor in _part(tensors, "optimizer").items():
         key, _, of = name.partition("/")

@@ -26,7 +26,7 @@ import search_spaces
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
-from supernet import checkpoint, command, fit, lock, ranks, run_folder
+from supernet import command, fit, lock, ranks, run_folder
 from supernet import train as shared
 from supernet.command import Run, Text, Whole
 from supernet.compute import Compute, precision
@@ -154,11 +154,9 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
 
 def inherited(folder: Path, space: SearchSpace, encoding: list[int]) -> dict[str, torch.Tensor]:
     """A path's weights in the run's supernet, as the search judged it."""
-    tensors, _ = checkpoint.load(folder / "supernet.safetensors", "supernet")
     settings = run_folder.require(folder)["settings"].get("supernet", {})
     config = run_folder.merge(shared.Config(), {"supernet": settings})
-    net = shared.make_net(config, space, torch.device("cpu"))
-    net.load_state_dict(fit.weights(tensors, config.schedule.ema > 0))
+    net = shared.restore(config, space, torch.device("cpu"), folder / shared.WEIGHTS)
     return net.extract(encoding).state_dict()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import nn
 
 from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum, write
 
@@ -74,6 +75,17 @@ def _newest(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict] | Non
     found = load(before, kind)
     before.replace(path)
     return found
+
+
+def fill(net: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Puts the weights, which are from `path`, into `net`; ValueError if they are another network's."""
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} holds the weights of another network than the one that is built here, as after a change of the "
+            "search space; begin again in another folder"
+        ) from error
 
 
 @contextmanager

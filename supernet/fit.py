@@ -198,7 +198,7 @@ def _restore(net: nn.Module, optimizer: torch.optim.SGD, average: Average, path:
     """The history, of epochs of so many steps; net, optimiser and average go on from there."""
     tensors, history = checkpoint.resume(path, meta, "--run")
     if history:
-        net.load_state_dict(weights(tensors))
+        checkpoint.fill(net, weights(tensors), path)
         average.restore(tensors, steps * len(history))
     for name, parameter in net.named_parameters():
         if f"momentum.{name}" in tensors:

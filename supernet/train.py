@@ -140,12 +140,12 @@ def check(config: Config, space: SearchSpace) -> None:
         make_net(config, space, torch.device("cpu"))
 
 
-def restore(config: Config, space: SearchSpace, data: Data, path: Path) -> Supernet:
+def restore(config: Config, space: SearchSpace, device: torch.device, path: Path) -> Supernet:
     """The supernet with the weights of the checkpoint or snapshot at `path`, or with their mean, as the config says.
     Nothing is trained.
     """
-    net = make_net(config, space, data.mean.device)
-    net.load_state_dict(fit.weights(checkpoint.load(path, "supernet")[0], config.schedule.ema > 0))
+    net = make_net(config, space, device)
+    checkpoint.fill(net, fit.weights(checkpoint.load(path, "supernet")[0], config.schedule.ema > 0), path)
     return net
 
 
@@ -189,7 +189,7 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
         )
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}{_diverged(space, latest)}") from error
-    return restore(config, space, data, path) if schedule.ema else net, fitted
+    return restore(config, space, data.mean.device, path) if schedule.ema else net, fitted
 
 
 def _diverged(space: SearchSpace, latest: Iterable[tuple[np.ndarray, torch.Tensor]]) -> str:

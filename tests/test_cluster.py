@@ -63,7 +63,7 @@ def judges(searched, digits):
     """The pool on both nodes, and the oracle on this processor."""
     folder, shared = searched
     config = train.Config()
-    net = train.restore(config, search_spaces.load("digits"), digits, folder / "supernet.safetensors")
+    net = train.restore(config, search_spaces.load("digits"), digits.mean.device, folder / "supernet.safetensors")
     return shared, train.make_oracle(config, net, digits, 500)
 
 

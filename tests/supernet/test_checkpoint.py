@@ -57,6 +57,15 @@ def test_files_of_another_kind_are_refused(path):
         checkpoint.load(path, "stand-alone")
 
 
+def test_weights_of_another_network_are_refused_in_one_line(path):
+    net = torch.nn.Linear(4, 3)
+    for weights in ({"weight": torch.ones(3, 4)}, {"weight": torch.ones(4, 3), "bias": torch.ones(3)}):
+        with pytest.raises(ValueError, match=r"net\.safetensors holds the weights of another network"):
+            checkpoint.fill(net, weights, path)
+    checkpoint.fill(net, {"weight": torch.ones(3, 4), "bias": torch.ones(3)}, path)
+    assert net.weight.eq(1).all()
+
+
 def test_nothing_in_the_project_unpickles():
     from pathlib import Path
 

@@ -193,7 +193,7 @@ def test_a_grouped_training_resumes_bit_for_bit_and_can_be_restored(space, digit
             train.train(parts, space, small)
     resumed = train.train(parts, space, small)[0]
     assert isinstance(resumed, GroupedSupernet)
-    restored = train.restore(parts, space, small, tmp_path / "whole" / train.WEIGHTS)
+    restored = train.restore(parts, space, small.mean.device, tmp_path / "whole" / train.WEIGHTS)
     for net in (resumed, restored):
         assert all(torch.equal(expected[name], tensor) for name, tensor in net.state_dict().items())
     assert train.make_oracle(parts, restored, small, 0).accuracy(uniform(space.choices, 0, 0)).shape == (1,)
