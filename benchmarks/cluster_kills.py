@@ -40,7 +40,7 @@ def searched(folder: Path, space: SearchSpace, oracle) -> Found:
     config = Config(supernet=CONFIG, evaluations=EVALUATIONS)
     folder.mkdir()
     costs, archive = goals.Costs(space), Archive(folder / "archive.sqlite", config.names())
-    score = search.make_score(config, space, costs, {}, oracle)
+    score = search.make_score(config, space, costs, {}, oracle.accuracy)
     search.evolve(config, costs, score, search.make_engine(config, space, costs), archive)
     found = archive.everything()
     return found.encodings.tolist(), found.rows.tolist()

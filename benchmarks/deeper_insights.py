@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import record
+from ranking import mean_corrected
 
 import search_spaces
-from results import ranking
+from results import ranking, verdict
 from results.judged import smoothed
 from supernet.oracle import TableOracle
 
@@ -20,6 +21,7 @@ FIRST = (1, 5, 10)
 WORST = 0.25  # share of the networks that a filter would leave out
 APART = 64  # steps: a whole round of the networks
 AVERAGED = (4, 16, 64)  # steps
+LATER = 16  # steps from one that is corrected to the next
 
 
 def spread(values) -> dict[str, float]:
@@ -38,6 +40,12 @@ def gained(changed: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> rankin
     value = ranking.gt_tau(changed, truth) - ranking.gt_tau(scores, truth)
     drawn = [[ranking.kendall_resampled(row, truth, times) for row in side] for side in (changed, scores)]
     return ranking.estimate(value.mean(), np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0))
+
+
+def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
+    """What networks trained alone make of scores (T, 64): by their number, each order's mean tau over the rows."""
+    space = search_spaces.load("three_edge")
+    return mean_corrected([verdict.by_trained(space, encodings, row, truth, np.random.default_rng(0)) for row in rows])
 
 
 def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
@@ -61,6 +69,8 @@ def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds:
         "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),
         "true_rank": {str(n): spread([ranking.true_rank(row, truth, n) for row in scores]) for n in FIRST},
         "true_rank_of_the_mean": {str(n): ranking.true_rank(mean, truth, n) for n in FIRST},
+        "corrected": corrected(encodings, scores[::LATER], truth),
+        "corrected_mean": corrected(encodings, mean[None], truth),
         "best_tenth_kept": spread([kept(row, truth) for row in scores]),
     }
 

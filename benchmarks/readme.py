@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ranking-trust": ranking.trust,
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,
+    "ranking-corrected": ranking.corrected,
     "reliability": reliability.reliability,
     "soak": reliability.soak,
     "search-efficiency": search.search_efficiency,

@@ -54,6 +54,8 @@ class Config:
     """Stop after so many generations in which the hypervolume grew by less than a thousandth in all."""
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
+    correct: Text = None
+    """Correct the scores by networks trained alone: those of this ranking.json, which results/rank.py writes."""
     cut: Real = None
     """What surely stays under this accuracy is judged by the first eighth of the images. Default: nothing."""
     ray: Text = None
@@ -75,6 +77,8 @@ class Config:
             raise ValueError(f"unknown --engine {self.engine!r}; known are {', '.join(ENGINES)}")
         if self.engine == "deap" and self.population < 4:
             raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
+        if self.correct and self.table:
+            raise ValueError("--correct corrects a supernet; a --table is the truth: leave out one of them")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import search_spaces
-from evo import latency, user, warm_start
+from evo import correction, latency, user, warm_start
 from evo import objectives as goals
 from evo.archive import Archive, Generation
 from evo.config import Config
@@ -99,11 +99,19 @@ def load_own(config: Config) -> dict[str, user.Function]:
     return {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
 
 
-def make_score(config: Config, space: SearchSpace, costs: goals.Costs, own: dict, oracle) -> Callable:
+def make_judge(oracle, space: SearchSpace, trained: correction.Trained | None) -> Callable:
+    """Encodings (n, L) -> accuracies (n,), corrected by the networks that were trained, if any."""
+    if trained is None:
+        return oracle.accuracy
+    corrected = correction.Correction(space, trained, oracle.accuracy(trained.encodings))
+    return lambda encodings: corrected(encodings, oracle.accuracy(encodings))
+
+
+def make_score(config: Config, space: SearchSpace, costs: goals.Costs, own: dict, accuracy: Callable) -> Callable:
     """Encodings (n, L) -> rows (n, C) of `config.names()`."""
 
     def score(encodings):
-        values = {"accuracy": oracle.accuracy(encodings)}
+        values = {"accuracy": accuracy(encodings)}
         values |= dict(zip(costs.names, costs.rows(encodings).T, strict=True))
         values |= {name: user.call(name, function, space, encodings) for name, function in own.items()}
         return np.column_stack([values[name] for name in config.names()])
@@ -228,6 +236,7 @@ def train_everything(
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
     own, given = load_own(config), warm_start.read(config.warm_start, space)
+    trained = correction.load(config.folder, config.correct, space) if config.correct else None
     if config.latency and not Path(config.latency).exists():
         raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
     timed = goals.LATENCY in config.names()
@@ -246,6 +255,8 @@ def main(config: Config) -> None:
         if not config.table:
             train.check(config.supernet, space)
         run_folder.claim(config.folder, *claimed)
+        if trained is not None:
+            correction.keep(config.folder, space, trained)
         if config.table:
             print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
             oracle, relaxations = data, []
@@ -253,7 +264,8 @@ def main(config: Config) -> None:
             relaxations, oracle = train_everything(config, space, data, pool)
         archive = Archive(config.folder / "archive.sqlite", config.names())
         engine = make_engine(config, space, costs, given, relaxations)
-        evolve(config, costs, make_score(config, space, costs, own, oracle), engine, archive)
+        judge = make_judge(oracle, space, trained)
+        evolve(config, costs, make_score(config, space, costs, own, judge), engine, archive)
         finish(config, space, archive)
 
 

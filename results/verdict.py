@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from evo.correction import Correction, Trained
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
@@ -20,6 +21,7 @@ BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must b
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
+TRAINED, DRAWS = (10, 20, 40), 20  # networks that correct the others' scores, and how often they are drawn
 
 
 class Meaningless(ValueError):
@@ -71,7 +73,31 @@ def judge(
         },
         "operations": dict(zip(names, ranking.operation_bias(error, counts).tolist(), strict=True)),
         "size": ranking.size_bias(error, cost[0]).tolist(),
+        "corrected": by_trained(space, encodings, scores, truth, rng),
     }
+
+
+def by_trained(
+    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+) -> dict[str, dict]:
+    """`corrected` for each number of networks that leaves half of them to judge by."""
+    return {str(n): corrected(space, encodings, scores, truth, n, rng) for n in TRAINED if 2 * n <= len(truth)}
+
+
+def corrected(
+    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, n: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Tau with the truth (N,) of all networks but n that are drawn, a mean over draws: of the scores (N,), corrected by
+    the n as `evo/search.py --correct` does, and told from the n alone.
+    """
+    taus = []
+    for _ in range(DRAWS):
+        known, rest = np.split(rng.permutation(len(truth)), [n])
+        trained = Trained(encodings[known], truth[known])
+        both = Correction(space, trained, scores[known])(encodings[rest], scores[rest])
+        orders = (scores[rest], both, Correction(space, trained)(encodings[rest]))
+        taus.append([ranking.kendall(order, truth[rest]) for order in orders])
+    return dict(zip(("supernet", "corrected", "without"), np.mean(taus, axis=0).tolist(), strict=True))
 
 
 def taus(orders: dict[str, np.ndarray], truth: np.ndarray, rng: np.random.Generator) -> dict:
@@ -135,6 +161,10 @@ def show(figures: dict) -> None:
     _table("Placed too high or too low, in % of all ranks", ["", "smallest quarter", "2nd", "3rd", "largest"], rows)
     bias = sorted(figures["operations"].items(), key=lambda pair: -pair[1])
     _table("The same for one more of an operation", ["", "% of ranks"], [[name, _percent(x)] for name, x in bias])
+    rows = [[f"{n} of them", *(f"{tau:.3f}" for tau in found.values())] for n, found in figures["corrected"].items()]
+    if rows:
+        heads = ["trained alone", "supernet", "corrected by them", "by them alone"]
+        _table("Kendall's tau of the others (evo/search.py --correct)", heads, rows)
     taus = "  ".join(f"{epoch}: {tau:.3f}" for epoch, tau in figures["gt_tau"].items())
     earlier = "" if len(figures["gt_tau"]) > 1 else "  (earlier ones: supernet/train.py --snapshots 1 keeps them)"
     _say(f"Tau per epoch  {taus}{earlier}")

@@ -90,6 +90,22 @@ def deeper_insights() -> str:
     return f"{table(head, rows)}\n\n{source(r)}"
 
 
+def corrected() -> str:
+    """What networks trained alone make of a supernet's order."""
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
+    found = {f"`{r['space']}`, {r['scale']}": r["supernets"]["strict"][PLAIN].get("corrected", {}) for r in records}
+    published = record.load("deeper_insights")
+    found["`three_edge`, published, at one step"] = published.get("corrected", {})
+    found["the same, averaged over all steps"] = published.get("corrected_mean", {})
+    rows = [
+        [name, n, *(f"{orders[key]:.2f}" for key in ("supernet", "corrected", "without"))]
+        for name, by_number in found.items()
+        for n, orders in by_number.items()
+    ]
+    head = ["supernet", "networks trained", "tau of the others", "corrected by them", "told from them alone"]
+    return table(head, rows)
+
+
 def _range(spread: dict, digits: int) -> str:
     return f"{spread['mean']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
 

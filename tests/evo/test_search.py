@@ -16,7 +16,7 @@ import torch
 import search_spaces
 from evo import search
 from evo.archive import Archive
-from results import front, pick
+from results import front, pick, ranking
 from supernet import checkpoint, command, files, oracle, run_folder, train
 
 ROOT = Path(__file__).parents[2]
@@ -312,6 +312,51 @@ def test_search_goes_on_from_a_supernet_that_was_trained_before(script, finished
     assert set(run_folder.read(folder)["settings"]) == {"supernet"}
     assert script(search, "--run", folder, *QUICK[2:]).code == 0
     assert front.load(folder) == front.load(finished_run)
+
+
+def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finished_run, tmp_path, rng):
+    """The truth here: the dearer, the better."""
+    folder, space = tmp_path / "run", search_spaces.load("digits")
+    assert script(train, "--run", folder, "--epochs", "2", "--threads", "1").code == 0
+    encodings = np.unique(space.sample(rng, 30), axis=0)
+    madds = space.cost(encodings)[:, 0] / space.cost_range()[1, 0]
+    ranks = {"space": "digits", "encoding": encodings.tolist(), "truth": madds.tolist()}
+    source = tmp_path / "ranking.json"
+    files.save_json(source, ranks)
+    flags = ("--run", folder, *QUICK[2:], "--correct", source)
+    assert script(search, *flags).code == 0
+    points = front.load(folder)["front"]
+    by_cost = sorted(points, key=lambda point: point["madds"])
+    assert ranking.kendall(np.array([p["accuracy"] for p in by_cost]), np.arange(len(by_cost))) > 0.8
+    files.save_json(source, {**ranks, "truth": madds[::-1].tolist()})
+    assert script(search, *flags, "--evaluations", "80").code == 0
+    known = {tuple(point["encoding"]): point["accuracy"] for point in points}
+    again = {tuple(point["encoding"]): point["accuracy"] for point in front.load(folder)["front"]}
+    assert known.keys() & again.keys()
+    assert all(known[encoding] == again[encoding] for encoding in known.keys() & again.keys())
+    assert "--correct was" in script(search, *flags[:-1], tmp_path / "other.json").err
+    (folder / "correction.json").unlink()
+    assert "is gone" in script(search, *flags).err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": "fairnas"}, "is of space fairnas, not digits"),
+        ({"encoding": [[0] * 6] * 9, "truth": [0.5] * 9}, "needs 10 networks or more"),
+        ({"encoding": [[9] * 6] * 10, "truth": [0.5] * 10}, "is not in digits"),
+        ({"truth": [0.5]}, "needs 10 networks or more"),
+        ({"truth": ["high"] * 10}, "is damaged"),
+    ],
+)
+def test_corrections_that_cannot_be_are_refused_before_anything_is_written(script, tmp_path, change, message):
+    source = tmp_path / "ranking.json"
+    files.save_json(source, {"space": "digits", "encoding": [[0] * 6] * 10, "truth": [0.5] * 10} | change)
+    outcome = script(search, "--run", tmp_path / "run", "--correct", source)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not (tmp_path / "run").exists()
+    assert script(search, "--run", tmp_path / "run", "--correct", tmp_path / "none.json").code == 2
 
 
 def test_colour_images_from_a_folder(script, image_folder, tmp_path):

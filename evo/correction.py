@@ -1,0 +1,106 @@
+"""A supernet's scores, corrected by a few networks that were trained alone.
+
+A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
+much. What a network reaches alone is taken for linear in its score, in the logarithm of its multiply-adds and in its
+options. The three groups of weights each have a normal prior, whose variances are the most probable ones (MacKay 1992,
+"Bayesian Interpolation"). Shapes: F networks trained, N others, D features of a group.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+
+from search_spaces import SearchSpace
+from supernet import files
+
+VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to the noise's
+FEWEST = 10  # networks that may correct
+NAME = "correction.json"
+
+
+class Trained(NamedTuple):
+    """Encodings (F, L) and accuracies (F,) of networks that were trained alone."""
+
+    encodings: np.ndarray
+    accuracy: np.ndarray
+
+
+def load(folder: Path, source: str, space: SearchSpace) -> Trained:
+    """What the run's `folder` keeps, so that a run goes on with what it began with; else the ranking.json at `source`.
+
+    ValueError if it is not there, of another space or too small.
+    """
+    own = folder / NAME
+    if not own.exists() and (folder / "archive.sqlite").exists():
+        raise ValueError(f"{own} is gone, by which the run was corrected: put it back, or begin another --run")
+    path = own if own.exists() else Path(source)
+    content = files.load_json(path, {"space", "encoding", "truth"}, f"take another --correct than {source}")
+    if content["space"] != space.name:
+        raise ValueError(f"--correct {path} is of space {content['space']}, not {space.name}")
+    try:
+        found = Trained(space.canonical(content["encoding"]), np.array(content["truth"], dtype=float))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--correct {path} is damaged: {error}") from error
+    if len(found.accuracy) < FEWEST or found.accuracy.shape != found.encodings.shape[:1]:
+        raise ValueError(f"--correct {path} needs {FEWEST} networks or more: python results/rank.py RUN trains some")
+    return found
+
+
+def keep(folder: Path, space: SearchSpace, trained: Trained) -> None:
+    """Writes what `load` reads."""
+    columns = {"encoding": trained.encodings.tolist(), "truth": trained.accuracy.tolist()}
+    files.save_json(folder / NAME, {"space": space.name, **columns})
+
+
+@final
+class Correction:
+    """Scores -> accuracies alone, told by what the `trained` networks score; without scores, from the rest."""
+
+    def __init__(self, space: SearchSpace, trained: Trained, scores: np.ndarray | None = None):
+        self.space = space
+        groups = self._groups(trained.encodings, scores)
+        self.means = [group.mean(0) for group in groups]
+        self.scales = [1.0] + [max(group.std(), 1e-9) for group in groups[1:]]
+        self.mean = trained.accuracy.mean()
+        self.weights = most_probable(self._scaled(groups), trained.accuracy - self.mean)
+
+    def __call__(self, encodings: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
+        """Encodings (N, L) and their scores (N,) -> accuracies (N,), each in [0, 1]."""
+        groups = self._scaled(self._groups(encodings, scores))
+        told = self.mean + sum(group @ weights for group, weights in zip(groups, self.weights, strict=True))
+        return np.clip(told, 0.0, 1.0)
+
+    def _groups(self, encodings: np.ndarray, scores: np.ndarray | None) -> list[np.ndarray]:
+        size = np.log(self.space.cost(encodings)[:, :1])
+        return [options(self.space, encodings), size] + ([] if scores is None else [np.asarray(scores)[:, None]])
+
+    def _scaled(self, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [(group - mean) / scale for group, mean, scale in zip(groups, self.means, self.scales, strict=True)]
+
+
+def options(space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
+    """(N, L) -> (N, D): how often a network has each option at each place, scaled so that networks that share none are
+    as far apart in every space.
+    """
+    places, picked = space.picked(encodings)
+    width = [len(there) for there in space.parts()]
+    found = np.zeros((len(encodings), sum(width)))
+    columns = (np.cumsum(width) - width)[places] + picked
+    np.add.at(found, (np.arange(len(found))[:, None], columns), 1 / np.sqrt(places.shape[1]))
+    return found
+
+
+def most_probable(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
+    """Groups (F, D) and what they should sum to, (F,), both around 0 -> the weights (D,) of each group."""
+    best, weights = -np.inf, []
+    products = [group @ group.T for group in groups]
+    for variances in product(VARIANCES, repeat=len(groups)):
+        covariance = np.eye(len(truth)) + sum(v * p for v, p in zip(variances, products, strict=True))
+        solved, (_, log) = np.linalg.solve(covariance, truth), np.linalg.slogdet(covariance)
+        evidence = -len(truth) * np.log(truth @ solved + 1e-300) - log
+        if evidence > best:
+            best, weights = evidence, [v * group.T @ solved for v, group in zip(variances, groups, strict=True)]
+    return weights

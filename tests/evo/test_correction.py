@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+import search_spaces
+from evo import correction
+from evo.correction import Correction, Trained
+from results import ranking
+
+SPACES = ["digits", "nas_bench_macro", "nas_bench_201", "darts"]
+
+
+def biased(space, rng, n: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Encodings (n, L), what they reach alone, and scores that place the dear ones far too low."""
+    encodings = np.unique(space.sample(rng, n), axis=0)
+    size = np.log(space.cost(encodings)[:, 0])
+    quality = rng.normal(0, 0.02, len(encodings))
+    truth = 0.7 + 0.05 * (size - size.mean()) / size.std() + quality
+    return encodings, truth, 0.4 + quality - 0.1 * (size - size.mean()) / size.std()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_bias_of_size_is_taken_away(name, rng):
+    space = search_spaces.load(name)
+    encodings, truth, scores = biased(space, rng)
+    rng.shuffle(order := np.arange(len(truth)))
+    known, rest = order[:30], order[30:]
+    trained = Trained(encodings[known], truth[known])
+    corrected = Correction(space, trained, scores[known])(encodings[rest], scores[rest])
+    assert ranking.kendall(scores[rest], truth[rest]) < 0
+    assert ranking.kendall(corrected, truth[rest]) > 0.8
+    assert np.abs(corrected - truth[rest]).mean() < 0.02
+    alone = Correction(space, trained)(encodings[rest])
+    assert ranking.kendall(corrected, truth[rest]) > ranking.kendall(alone, truth[rest])  # the scores are used
+
+
+def test_scores_that_say_nothing_are_told_from_the_rest(rng):
+    space = search_spaces.load("nas_bench_macro")
+    encodings, truth, _ = biased(space, rng)
+    trained = Trained(encodings[:40], truth[:40])
+    constant = np.full(len(truth), 0.3)
+    told = Correction(space, trained, constant[:40])(encodings, constant)
+    np.testing.assert_allclose(told, Correction(space, trained)(encodings), atol=0.02)
+
+
+def test_corrected_accuracies_are_accuracies(rng):
+    space = search_spaces.load("digits")
+    encodings, _, scores = biased(space, rng)
+    trained = Trained(encodings[:20], np.linspace(0, 1, 20))
+    told = Correction(space, trained, scores[:20])(encodings, 100 * scores)
+    assert told.min() >= 0
+    assert told.max() <= 1
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_equal_networks_have_equal_options_and_others_have_others(name, rng):
+    space = search_spaces.load(name)
+    encodings = space.sample(rng, 100)
+    found = correction.options(space, encodings)
+    assert (found == correction.options(space, space.canonical(encodings))).all()
+    assert len(np.unique(found, axis=0)) == len(np.unique(space.canonical(encodings), axis=0))
+    decisions = space.picked(encodings)[0].shape[1]
+    np.testing.assert_allclose(found.sum(1), np.sqrt(decisions))
+
+
+def test_the_weights_are_those_of_ridge_regression_under_the_most_probable_variance(rng):
+    group, truth = rng.normal(size=(50, 3)), rng.normal(size=50)
+    group -= group.mean(0)
+    truth += group @ [1.0, -2.0, 0.5] - truth.mean()
+    (weights,) = correction.most_probable([group], truth)
+
+    def evidence(v):
+        covariance = np.eye(50) + v * group @ group.T
+        return -50 * np.log(truth @ np.linalg.inv(covariance) @ truth) - np.log(np.linalg.det(covariance))
+
+    best = max(correction.VARIANCES, key=evidence)
+    np.testing.assert_allclose(weights, np.linalg.solve(group.T @ group + np.eye(3) / best, group.T @ truth))
