@@ -2,8 +2,8 @@
 
 A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
 much. What a network reaches alone is taken for linear in its score, in the logarithm of its multiply-adds and in its
-options. The three groups of weights each have a normal prior, whose variances are the most probable ones (MacKay 1992,
-"Bayesian Interpolation"). Shapes: F networks trained, N others, D features of a group.
+options, each of the three weighed as much as tells networks left out best (ridge regression, Hoerl and Kennard 1970).
+Shapes: F networks trained, N others, D features of a group.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from search_spaces import SearchSpace
 from supernet import files
 
-VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to the noise's
+VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to that of the noise
 FEWEST = 10  # networks that may correct
 NAME = "correction.json"
 
@@ -65,7 +65,7 @@ class Correction:
         self.means = [group.mean(0) for group in groups]
         self.scales = [1.0] + [max(group.std(), 1e-9) for group in groups[1:]]
         self.mean = trained.accuracy.mean()
-        self.weights = most_probable(self._scaled(groups), trained.accuracy - self.mean)
+        self.weights = best_weights(self._scaled(groups), trained.accuracy - self.mean)
 
     def __call__(self, encodings: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
         """Encodings (N, L) and their scores (N,) -> accuracies (N,), each in [0, 1]."""
@@ -93,14 +93,17 @@ def options(space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
     return found
 
 
-def most_probable(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
-    """Groups (F, D) and what they should sum to, (F,), both around 0 -> the weights (D,) of each group."""
-    best, weights = -np.inf, []
+def best_weights(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
+    """Groups (F, D) and what they should sum to, (F,), both around 0 -> the weights (D,) of each group.
+
+    Ridge regression, each group's weights as free as tells each network best from the others (Allen 1974, PRESS).
+    """
+    best, weights = np.inf, []
     products = [group @ group.T for group in groups]
     for variances in product(VARIANCES, repeat=len(groups)):
-        covariance = np.eye(len(truth)) + sum(v * p for v, p in zip(variances, products, strict=True))
-        solved, (_, log) = np.linalg.solve(covariance, truth), np.linalg.slogdet(covariance)
-        evidence = -len(truth) * np.log(truth @ solved + 1e-300) - log
-        if evidence > best:
-            best, weights = evidence, [v * group.T @ solved for v, group in zip(variances, groups, strict=True)]
+        inverse = np.linalg.inv(np.eye(len(truth)) + sum(v * p for v, p in zip(variances, products, strict=True)))
+        solved = inverse @ truth
+        error = ((solved / np.diag(inverse)) ** 2).sum()  # of each network, told from the others
+        if error < best:
+            best, weights = error, [v * group.T @ solved for v, group in zip(variances, groups, strict=True)]
     return weights

@@ -62,15 +62,17 @@ def test_equal_networks_have_equal_options_and_others_have_others(name, rng):
     np.testing.assert_allclose(found.sum(1), np.sqrt(decisions))
 
 
-def test_the_weights_are_those_of_ridge_regression_under_the_most_probable_variance(rng):
-    group, truth = rng.normal(size=(50, 3)), rng.normal(size=50)
+def test_the_weights_are_those_of_the_ridge_regression_that_tells_networks_left_out_best(rng):
+    group, truth = rng.normal(size=(30, 3)), rng.normal(size=30)
     group -= group.mean(0)
-    truth += group @ [1.0, -2.0, 0.5] - truth.mean()
-    (weights,) = correction.most_probable([group], truth)
+    truth += group @ [0.6, -0.4, 0.0] - truth.mean()
 
-    def evidence(v):
-        covariance = np.eye(50) + v * group @ group.T
-        return -50 * np.log(truth @ np.linalg.inv(covariance) @ truth) - np.log(np.linalg.det(covariance))
+    def ridge(x, y, variance):
+        return np.linalg.solve(x.T @ x + np.eye(3) / variance, x.T @ y)
 
-    best = max(correction.VARIANCES, key=evidence)
-    np.testing.assert_allclose(weights, np.linalg.solve(group.T @ group + np.eye(3) / best, group.T @ truth))
+    def error(variance):
+        others = [np.arange(30) != i for i in range(30)]
+        return sum((truth[i] - group[i] @ ridge(group[o], truth[o], variance)) ** 2 for i, o in enumerate(others))
+
+    (weights,) = correction.best_weights([group], truth)
+    np.testing.assert_allclose(weights, ridge(group, truth, min(correction.VARIANCES, key=error)))

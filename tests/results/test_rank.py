@@ -114,6 +114,9 @@ def test_a_table_that_agrees_with_the_supernet_makes_it_trusted_and_equal_weight
     assert read(run)["first"]["1"]["regret"] == 0
     assert read(run)["s_tau"] == pytest.approx(1)
     assert "Search with this supernet" in outcome.out
+    assert list(read(run)["corrected"]) == ["10"]  # of 20, so that as many are left to judge by
+    assert read(run)["corrected"]["10"]["supernet"] == pytest.approx(1)
+    assert "corrected by them" in outcome.out
 
 
 def test_a_run_of_another_seed_is_judged_with_its_own(run):
