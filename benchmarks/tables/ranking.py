@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import record
-from ranking import BENCHES, CHANGES, PLAIN, READINGS, SCALES
+from ranking import CHANGES, PLAIN, READINGS
 
 from tables.text import plural, source, table
 
@@ -47,22 +47,19 @@ def ranking(space: str, scale: str) -> str:
 
 
 def changes() -> str:
-    """What every change and every other reading gains on every space, at the largest scale that has changes."""
-    found = {space: _largest(space) for space in BENCHES}
+    """What every change and every other reading gains, in all records; a column each."""
+    records = _records()
     named = [("ahead_of_strict", name) for name in CHANGES] + [("ahead_of_plain", name) for name in READINGS]
     rows = []
     for key, name in named:
-        leads = [(r or {}).get(key, {}).get(name) for r in found.values()]
+        leads = [r[key].get(name) for r in records]
         if name != PLAIN:
-            rows.append([name, *(_lead(lead["mean"]) if lead else "not measured" for lead in leads)])
-    scales = [f"`{space}`{', ' + r['scale'] if r else ''}" for space, r in found.items()]
-    return table(["tau gained by", *scales], rows)
+            rows.append([name, *(_lead(lead["mean"]) if lead else "" for lead in leads)])
+    return table(["tau gained by", *(f"`{r['space']}`, {r['scale']}" for r in records)], rows)
 
 
-def _largest(space: str) -> dict | None:
-    names = [f"ranking-{space}-{scale}" for scale in SCALES]
-    there = [record.load(name) for name in names if (record.RECORDS / f"{name}.json").exists()]
-    return next((r for r in there if r["ahead_of_strict"]), None)
+def _records() -> list[dict]:
+    return [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
 
 
 def deeper_insights() -> str:
@@ -92,8 +89,8 @@ def deeper_insights() -> str:
 
 def corrected() -> str:
     """What networks trained alone make of a supernet's order."""
-    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
-    found = {f"`{r['space']}`, {r['scale']}": r["supernets"]["strict"][PLAIN].get("corrected", {}) for r in records}
+    strict = [(r, r["supernets"]["strict"][PLAIN]) for r in _records()]
+    found = {f"`{r['space']}`, {r['scale']}": s.get("corrected", {}) for r, s in strict}
     published = record.load("deeper_insights")
     found["`three_edge`, published, at one step"] = published.get("corrected", {})
     found["the same, averaged over all steps"] = published.get("corrected_mean", {})
@@ -112,8 +109,7 @@ def _range(spread: dict, digits: int) -> str:
 
 def trust() -> str:
     """What the records of all spaces and scales say in a line each."""
-    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("ranking-*.json"))]
-    lines = [line for r in records for line in _trust(r)]
+    lines = [line for r in _records() for line in _trust(r)]
     return "\n".join(lines) if lines else "Nothing is measured yet."
 
 
