@@ -125,8 +125,8 @@ def _trust(r: dict) -> Iterator[str]:
         f"truth number {first:.0f} of {n}, {100 * np.mean([f['10']['regret'] for f in s['first']]):.2f} points of "
         "accuracy behind the best."
     )
-    if s["mean"] <= 0:
-        yield "  - It orders no better than chance: what ranks better than that here need not where supernets learn."
+    if low <= 0:
+        yield "  - It cannot be told from chance: what ranks better than that here need not where supernets learn."
         return
     for what, leads in (("trained as", r["ahead_of_strict"]), ("read as", r["ahead_of_plain"])):
         for name, lead in leads.items():
