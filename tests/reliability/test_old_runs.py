@@ -28,7 +28,7 @@ def test_every_script_goes_on_with_an_old_run(script, old):
     for module, flags in (
         (search, ["--run", old, "--evaluations", "30"]),
         (pick, [old]),
-        (train, [old, "--pick", "C", "--epochs", "1", "--batch-size", "32"]),
+        (train, [old, "--pick", "mine", "--epochs", "1", "--batch-size", "32"]),
         (report, [old]),
     ):
         outcome = script(module, *flags)
@@ -40,8 +40,8 @@ def test_every_script_goes_on_with_an_old_run(script, old):
 
 
 def test_an_old_network_computes_what_it_did(old):
-    net = results.load(old, "C")
-    tensors, _ = checkpoint.load(old / "trained" / "C.safetensors", "stand-alone")
+    net = results.load(old, "mine")
+    tensors, _ = checkpoint.load(old / "trained" / "mine.safetensors", "stand-alone")
     assert all(torch.equal(tensors[f"net.{name}"], tensor) for name, tensor in net.state_dict().items())
 
 
