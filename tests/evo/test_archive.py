@@ -88,12 +88,13 @@ def test_an_archive_from_before_there_were_checksums_opens_and_gets_them_when_it
     path.write_bytes(OLD.read_bytes())
     archive = Archive(path)
     before = archive.everything()
-    found = Generation(np.full((1, 3), 9), np.array([[0.5, 1, 2]]), ["random"])
+    new = [9] * before.encodings.shape[1]
+    found = Generation(np.array([new]), np.array([[0.5, 1, 2]]), ["random"])
     assert archive.format == 1
     archive.record(len(list(archive.generations())), found, 0.5, 1.0)
     again = Archive(path)
     assert again.format == 2
-    assert again.everything().encodings.tolist() == [*before.encodings.tolist(), [9, 9, 9]]
+    assert again.everything().encodings.tolist() == [*before.encodings.tolist(), new]
     again.db.execute("UPDATE evaluations SET accuracy = 0.99 WHERE id = 3")
     again.db.commit()
     with pytest.raises(ValueError, match="generation 0 is not that of its checksum"):
