@@ -35,7 +35,7 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
     """
     own = folder / NAME
     if not own.exists() and (folder / "archive.sqlite").exists():
-        raise ValueError(f"{own} is gone, by which the run was corrected: put it back, or begin another --run")
+        raise ValueError(f"{folder} was searched without {own}: put it back if it is gone, or begin another --run")
     path = own if own.exists() else Path(source)
     content = files.load_json(path, {"space", "encoding", "truth"}, f"take another --correct than {source}")
     if content["space"] != space.name:
@@ -57,7 +57,9 @@ def keep(folder: Path, space: SearchSpace, trained: Trained) -> None:
 
 @final
 class Correction:
-    """Scores -> accuracies alone, told by what the `trained` networks score; without scores, from the rest."""
+    """Scores of a supernet -> accuracies alone. `scores` (F,) are what the `trained` networks score; without them the
+    accuracies are told from multiply-adds and options.
+    """
 
     def __init__(self, space: SearchSpace, trained: Trained, scores: np.ndarray | None = None):
         self.space = space

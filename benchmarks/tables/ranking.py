@@ -90,10 +90,10 @@ def deeper_insights() -> str:
 def corrected() -> str:
     """What networks trained alone make of a supernet's order."""
     strict = [(r, r["supernets"]["strict"][PLAIN]) for r in _records()]
-    found = {f"`{r['space']}`, {r['scale']}": s.get("corrected", {}) for r, s in strict}
+    found = {f"`{r['space']}`, {r['scale']}": s["corrected"] for r, s in strict}
     published = record.load("deeper_insights")
-    found["`three_edge`, published, at one step"] = published.get("corrected", {})
-    found["the same, averaged over all steps"] = published.get("corrected_mean", {})
+    found["`three_edge`, published, at one step"] = published["corrected"]
+    found["the same, averaged over all steps"] = published["corrected_mean"]
     rows = [
         [name, n, *(f"{orders[key]:.2f}" for key in ("supernet", "corrected", "without"))]
         for name, by_number in found.items()

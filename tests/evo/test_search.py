@@ -219,6 +219,7 @@ BAD_FLAGS = [
     (["--seed", "-1"], "--seed must be from 0"),
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
+    (["--correct", "ranking.json", "--table", "table.json"], "--correct corrects a supernet"),
 ]
 
 

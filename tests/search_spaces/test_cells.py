@@ -248,9 +248,8 @@ def test_deeper_insights_networks_are_those_of_the_authors_code():
         assert space.cost([encoding])[0, 1] == stem + cells + head
     net = space.build([0, 1, 3])
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert [norm.affine for norm in norms] == [True] * 2 + [False] * 4 * (
-        1 + 1 + 2 + 1
-    )  # before, pool, separable, dilated
+    in_a_cell = 1 + 1 + 2 + 1  # before the edges, after the pool, in the separable and in the dilated convolution
+    assert [norm.affine for norm in norms] == [True] * 2 + [False] * 4 * in_a_cell
     assert {norm.momentum for norm in norms} == {0.4}
 
 
