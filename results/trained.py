@@ -53,7 +53,7 @@ def load(folder: Path, name: str) -> nn.Module:
     tensors, meta = checkpoint.load(path, "stand-alone")
     try:
         net = build(meta)
-        net.load_state_dict(fit.weights(tensors))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} does not hold the network that it says ({error}); train it again") from error
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path} does not say which network it holds: no {error}; train it again") from error
+    checkpoint.fill(net, fit.weights(tensors), path, "train it again")
     return net.eval()

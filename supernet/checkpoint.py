@@ -14,6 +14,7 @@ from torch import nn
 from supernet.files import FORMAT, MARK, Damaged, check_file, check_format, checksum, write
 
 MEND = "delete it to begin this part again"
+AFRESH = "begin again in another folder"
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], meta: dict, keep: bool = False) -> None:
@@ -77,14 +78,14 @@ def _newest(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict] | Non
     return found
 
 
-def fill(net: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+def fill(net: nn.Module, weights: dict[str, torch.Tensor], path: Path, mend: str = AFRESH) -> None:
     """Puts the weights, which are from `path`, into `net`; ValueError if they are another network's."""
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
             f"{path} holds the weights of another network than the one that is built here, as after a change of the "
-            "search space; begin again in another folder"
+            f"search space; {mend}"
         ) from error
 
 

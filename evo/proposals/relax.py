@@ -115,10 +115,10 @@ class Relaxed:
                     tensors[f"{prefix}.{key}.{name}"] = value
         return tensors
 
-    def load(self, tensors: dict[str, torch.Tensor]) -> None:
+    def load(self, tensors: dict[str, torch.Tensor], path: Path) -> None:
+        """What `state` gave, from the checkpoint at `path`; ValueError if it is another network's."""
+        checkpoint.fill(self.net, fit.weights(tensors), path)
         with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(tensors[f"net.{name}"])
             for name, alpha in self.alphas.items():
                 alpha.copy_(tensors[f"alpha.{name}"])
         for prefix, optimizer, parameters in self._optimizers():
@@ -232,6 +232,6 @@ def _eigenvalue(relaxed: Relaxed, batch: Batch, seed: int) -> float:
 def _restore(relaxed: Relaxed, path: Path, meta: dict) -> list[dict]:
     tensors, history = checkpoint.resume(path, meta, "--run")
     if history:
-        relaxed.load(tensors)
+        relaxed.load(tensors, path)
         relaxed.begin(len(history) - 1)
     return history

@@ -148,3 +148,13 @@ def test_a_checkpoint_of_another_method_is_refused(few, tmp_path):
         relax(quick("milenas"), tiny("digits"), few, 0, path)
     with pytest.raises(ValueError, match="unknown rule"):
         relax(quick("darts"), tiny("digits"), few, 0, path, stop="soon")
+
+
+def test_a_checkpoint_of_another_network_is_refused(few, tmp_path):
+    """As after a change of the code that builds it, which the settings do not show."""
+    path = tmp_path / "relaxation.safetensors"
+    relax(quick("darts"), tiny("digits"), few, 0, path)
+    tensors, meta = checkpoint.load(path, "relaxation")
+    checkpoint.save(path, {name: tensor for name, tensor in tensors.items() if name != "net.stem.0.weight"}, meta)
+    with pytest.raises(ValueError, match="the weights of another network"):
+        relax(quick("darts"), tiny("digits"), few, 0, path)
