@@ -20,6 +20,8 @@ class Config:
     """The search; below, its supernet."""
 
     supernet: train.Config = field(default_factory=train.Config)
+    supernet_of: Text = None
+    """Search on the supernet that this other run folder trained, with its settings. Default: train one."""
     table: Text = None
     """Published table to search in place of a supernet: NAS-Bench-Macro's JSON, NAS-Bench-201's or three_edge's CSV."""
     objectives: tuple[str, ...] = ("accuracy", "madds", "params")
@@ -77,6 +79,8 @@ class Config:
             raise ValueError(f"unknown --engine {self.engine!r}; known are {', '.join(ENGINES)}")
         if self.engine == "deap" and self.population < 4:
             raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
+        if self.supernet_of and self.table:
+            raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
         if self.correct and self.table:
             raise ValueError("--correct corrects a supernet; a --table is the truth: leave out one of them")
         if self.ray and self.table:

@@ -35,7 +35,10 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
     """
     own = folder / NAME
     if not own.exists() and (folder / "archive.sqlite").exists():
-        raise ValueError(f"{folder} was searched without {own}: put it back if it is gone, or begin another --run")
+        raise ValueError(
+            f"{folder} was searched without {own}: put it back if it is gone, or search in another --run, with "
+            f"--supernet-of {folder}"
+        )
     path = own if own.exists() else Path(source)
     content = files.load_json(path, {"space", "encoding", "truth"}, f"take another --correct than {source}")
     if content["space"] != space.name:

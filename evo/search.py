@@ -29,9 +29,8 @@ from evo.proposals.proposer import SHARE, RelaxationProposer
 from evo.ratios import default_proposers
 from results import front, pick
 from search_spaces import SearchSpace
-from supernet import command, lock, run_folder, train
+from supernet import command, files, lock, run_folder, train
 from supernet.data import Data
-from supernet.files import save_json
 from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
@@ -175,7 +174,7 @@ def finish(config: Config, space: SearchSpace, archive: Archive) -> None:
     content |= {"limits": {f"{limit.side}_{limit.name}": limit.bound for limit in limits}}
     content |= {"evaluations": len(archive), "hypervolume": archive.hypervolume()}
     content |= {"front": points, "picks": picks | _by_hand(config.folder)}
-    save_json(config.folder / "front.json", content)
+    files.save_json(config.folder / "front.json", content)
     show(config, space, points, picks, len(archive))
 
 
@@ -233,6 +232,19 @@ def train_everything(
     return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
 
 
+def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
+    """The supernet of --supernet-of, for a run that has none; ValueError if it is not the one that is asked for."""
+    if not config.supernet_of or (config.folder / train.WEIGHTS).exists():
+        return None
+    other = Path(config.supernet_of)
+    if not config.supernet.run or config.folder.resolve() == other.resolve():
+        raise ValueError(f"--supernet-of {other} needs a --run of its own to search in")
+    run_folder.check(other, {"supernet": run_folder.flat(config.supernet)}, space.spec, data.fingerprint())
+    if not (other / train.WEIGHTS).exists():
+        raise ValueError(f"{other} has no supernet yet: python supernet/train.py --run {other} trains one")
+    return (other / train.WEIGHTS).read_bytes()
+
+
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
     own, given = load_own(config), warm_start.read(config.warm_start, space)
@@ -245,6 +257,7 @@ def main(config: Config) -> None:
     supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
     search = {name: value for name, value in everything.items() if name not in supernet}
     claimed = {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
+    taken = take_over(config, space, data)
     pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     with lock.hold(config.folder / lock.NAME):
         run_folder.check(config.folder, *claimed)
@@ -257,6 +270,8 @@ def main(config: Config) -> None:
         run_folder.claim(config.folder, *claimed)
         if trained is not None:
             correction.keep(config.folder, space, trained)
+        if taken is not None:
+            files.write(config.folder / train.WEIGHTS, taken)
         if config.table:
             print(f"{space.name}: {space.size:,} architectures, scored by {config.table}; run folder {config.folder}")
             oracle, relaxations = data, []

@@ -114,6 +114,9 @@ def main(config: Config) -> None:
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)
     print(f"written to {path}")
+    if content["corrected"]:
+        print("to search with scores that these networks correct:")
+        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}")
 
 
 if __name__ == "__main__":

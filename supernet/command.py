@@ -26,12 +26,13 @@ Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_beh
 def call(main: Callable, config_type: type, description: str) -> None:
     """Runs main(config) and exits: 0 done, 2 with one line for wrong input, 130 after Ctrl-C.
 
-    A config with a `folder` takes what that run was begun with as its defaults, so that the same `--run` goes on.
+    A config with a `folder` takes what that run was begun with as its defaults, so that the same `--run` goes on; a new
+    run with a `supernet_of` takes what that supernet was trained with.
     """
     try:
         config = parse(config_type, sys.argv[1:], description)
         if hasattr(config, "folder"):
-            saved = run_folder.read(Path(config.folder)).get("settings", {})
+            saved = run_folder.begun(Path(config.folder), getattr(config, "supernet_of", None))
             default = run_folder.merge(config_type(), saved)
             config = parse(config_type, sys.argv[1:], description, default)
         main(config)

@@ -37,6 +37,14 @@ def require(folder: Path) -> dict:
     return saved
 
 
+def begun(folder: Path, other: str | None = None) -> dict[str, dict]:
+    """The settings by part that the run in `folder` goes on with; before it has any, the supernet's of run `other`."""
+    own = read(folder).get("settings", {})
+    if own or not other:
+        return own
+    return {"supernet": require(Path(other))["settings"].get("supernet", {})}
+
+
 def merge(config, saved: dict):
     """The config with the saved settings in place of its own; `saved` maps parts to settings.
 

@@ -220,6 +220,8 @@ BAD_FLAGS = [
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
     (["--correct", "ranking.json", "--table", "table.json"], "--correct corrects a supernet"),
+    (["--supernet-of", "nowhere", "--table", "table.json"], "a --table needs none"),
+    (["--supernet-of", "nowhere"], "nowhere is no run folder"),
 ]
 
 
@@ -313,6 +315,27 @@ def test_search_goes_on_from_a_supernet_that_was_trained_before(script, finished
     assert set(run_folder.read(folder)["settings"]) == {"supernet"}
     assert script(search, "--run", folder, *QUICK[2:]).code == 0
     assert front.load(folder) == front.load(finished_run)
+
+
+def test_another_search_on_a_runs_supernet_trains_none(script, finished_run, run_copy, tmp_path):
+    folder, flags = tmp_path / "second", QUICK[2:]
+    assert script(search, "--run", folder, "--supernet-of", run_copy, *flags).code == 0
+    assert front.load(folder) == front.load(finished_run)
+    assert not (folder / "supernet.previous.safetensors").exists()  # which a training leaves
+    shutil.rmtree(run_copy)
+    assert script(search, "--run", folder, "--evaluations", "70").code == 0
+    assert front.load(folder)["evaluations"] == 70
+
+
+def test_a_supernet_of_other_settings_or_of_the_run_itself_is_not_taken(script, finished_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = script(search, "--run", "second", "--supernet-of", finished_run, "--lr", "0.03")
+    assert "--lr was None, now 0.03" in other.err
+    assert not Path("second").exists()
+    assert "needs a --run of its own" in script(search, "--supernet-of", finished_run).err
+    (tmp_path / "bare").mkdir()
+    shutil.copy(finished_run / "settings.json", "bare")
+    assert "bare has no supernet yet" in script(search, "--run", "second", "--supernet-of", "bare").err
 
 
 def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finished_run, tmp_path, rng):

@@ -3,12 +3,14 @@ import shutil
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import search_spaces
-from results import rank, ranking, truth, verdict
+from evo import search
+from results import front, rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.recipes import Recipe
 from supernet import files, run_folder, train
@@ -67,6 +69,19 @@ def test_sampled_networks_are_canonical_all_different_and_spread_over_the_cost(n
 def test_a_whole_space_is_every_distinct_network_once():
     space = search_spaces.load("nas_bench_macro")
     assert len(rank.sample(space, 10_000, np.random.default_rng(0))) == 3969
+
+
+def test_the_command_that_it_ends_with_searches_with_corrected_scores(script, run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    monkeypatch.setattr(truth, "trained", lambda *how: how[1].cost(how[-1])[:, 0] / 1e6)  # the dearer, the better
+    outcome = script(rank, "run", *QUICK, "--networks", "20")
+    assert outcome.code == 0, outcome.err
+    command = outcome.out.strip().splitlines()[-1].split()
+    assert command[:2] == ["python", "evo/search.py"]
+    few = ("--evaluations", "20", "--population", "10", "--threads", "1")
+    assert script(search, *command[2:], *few).code == 0
+    points = sorted(front.load(Path("NEW"))["front"], key=lambda point: point["madds"])
+    assert ranking.kendall(np.array([point["accuracy"] for point in points]), np.arange(len(points))) > 0.8
 
 
 def test_networks_are_trained_once_and_called_again_it_says_the_same(script, run, monkeypatch):
