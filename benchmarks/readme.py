@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,
     "ranking-corrected": ranking.corrected,
+    "ranking-fronts": ranking.fronts,
     "reliability": reliability.reliability,
     "soak": reliability.soak,
     "search-efficiency": search.search_efficiency,

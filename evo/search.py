@@ -232,6 +232,13 @@ def train_everything(
     return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
 
 
+def claims(config: Config, space: SearchSpace, data: Data) -> tuple[dict, dict, dict]:
+    """What makes a run this one and no other, see `run_folder.check`: settings by part, space, images."""
+    supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
+    search = {name: value for name, value in everything.items() if name not in supernet}
+    return {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
+
+
 def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
     """The supernet of --supernet-of, for a run that has none; ValueError if it is not the one that is asked for."""
     if not config.supernet_of or (config.folder / train.WEIGHTS).exists():
@@ -254,10 +261,7 @@ def main(config: Config) -> None:
     timed = goals.LATENCY in config.names()
     if not timed:
         make_engine(config, space, goals.Costs(space))  # limits that nothing meets end here, before anything is written
-    supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
-    search = {name: value for name, value in everything.items() if name not in supernet}
-    claimed = {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
-    taken = take_over(config, space, data)
+    claimed, taken = claims(config, space, data), take_over(config, space, data)
     pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     with lock.hold(config.folder / lock.NAME):
         run_folder.check(config.folder, *claimed)

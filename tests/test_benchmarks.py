@@ -9,6 +9,7 @@ import pytest
 import search_spaces
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import fronts
 import picks
 import ranking
 
@@ -31,3 +32,33 @@ def test_nobody_is_ahead_of_himself_and_the_truth_is_ahead_of_its_reverse():
     value, low, high = ranking.lead([right, right], [wrong])["mean"]
     assert value == pytest.approx(2)
     assert low == pytest.approx(high)
+
+
+@pytest.fixture
+def planted(rng):
+    """All networks of three_edge: the space, encodings (64, 3), accuracies (64,), cost (64, 2)."""
+    space = search_spaces.load("three_edge")
+    encodings = np.stack(np.unravel_index(np.arange(64), (4, 4, 4)), axis=1)
+    return space, encodings, rng.random(64), space.cost(encodings)
+
+
+def test_a_front_by_the_truth_loses_nothing_and_one_by_its_reverse_does(planted):
+    _, _, accuracy, cost = planted
+    right, wrong = fronts.worth(accuracy, accuracy, cost), fronts.worth(-accuracy, accuracy, cost)
+    assert (right["tau"], right["volume"], right["1"], right["5"]) == pytest.approx((1, 1, 0, 0))
+    assert wrong["tau"] == pytest.approx(-1)
+    assert wrong["volume"] < 1
+    assert wrong["1"] > wrong["5"] > 0
+
+
+def test_a_correction_knows_the_networks_that_were_drawn_and_no_others(planted, rng):
+    space, encodings, accuracy, _ = planted
+    scores = rng.random(64)
+    (plain,) = fronts.corrections(space, encodings, accuracy, 0)
+    assert plain(scores) is scores
+    for each in fronts.corrections(space, encodings, accuracy, 10):
+        known = each.args[3]
+        others = np.where(np.isin(np.arange(64), known), accuracy, rng.random(64))
+        assert len(set(known)) == 10
+        assert (fronts.corrected(space, encodings, others, known, scores) == each(scores)).all()
+        assert (each(None) != each(scores)).any()

@@ -103,6 +103,24 @@ def corrected() -> str:
     return table(head, rows)
 
 
+def fronts() -> str:
+    """What a front is worth if a supernet's scores gave it, corrected or not: means over its seeds."""
+    r, found = record.load("fronts"), {}
+    for name, by_number in r["supernets"].items():
+        found.setdefault(f"{name.rpartition('-')[0]} supernet", []).append(by_number)
+    found["none"] = [r["alone"]]
+    rows = [["multiply-adds", "", *_worth([r["madds"]])]]
+    for name, seeds in found.items():
+        rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]
+    head = ["scores", "networks trained", "tau", "hypervolume", "the first gives up", "best of the first 5"]
+    return f"{table(head, rows)}\n\n{source(r)}"
+
+
+def _worth(found: list[dict]) -> list[str]:
+    tau, volume, first, fifth = (np.mean([each[key] for each in found]) for key in ("tau", "volume", "1", "5"))
+    return [f"{tau:.2f}", f"{volume:.4f}", f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
+
+
 def _range(spread: dict, digits: int) -> str:
     return f"{spread['mean']:.{digits}f} ({spread['low']:.{digits}f} to {spread['high']:.{digits}f})"
 

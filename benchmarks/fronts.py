@@ -1,0 +1,99 @@
+"""What a front is worth in truth if a supernet's scores gave it, as they are and corrected by networks trained alone.
+
+    python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
+Every network of the space is scored, as by a search that has seen everything, so what is lost is lost by the scores
+alone. Given up is, in points of accuracy and in the mean over limits on the multiply-adds, what stays behind the best
+network within the limit whoever trains the first so many and keeps the best. Networks that correct are drawn as
+results/rank.py draws them. The scores stay in the runs: called again it goes on where it was.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import record
+
+from evo.correction import Correction, Trained
+from evo.survival import nondominated
+from results import rank, ranking, truth
+from results.front import hypervolume
+from results.judged import Judged, Reading
+from search_spaces import SearchSpace
+from supernet.compute import Compute
+
+TRAINED = (0, 10, 20, 40)  # networks that correct
+DRAWS = 20  # of these networks
+FIRST = (1, 5)  # networks trained in the end
+LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
+READING = Reading(last_weights=True)
+
+
+def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[str, float]:
+    """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2)."""
+    front = nondominated(np.column_stack([-scores, cost]))
+    volumes = (volume(accuracy, cost, rows) for rows in (front, nondominated(np.column_stack([-accuracy, cost]))))
+    within = [cost[:, 0] <= limit for limit in np.quantile(cost[:, 0], LIMITS)]
+    lost = {str(n): np.mean([ranking.regret(scores[w], accuracy[w], n) for w in within]) for n in FIRST}
+    found = {"tau": ranking.kendall(scores, accuracy), "volume": np.divide(*volumes), "size": front.sum(), **lost}
+    return {name: float(value) for name, value in found.items()}
+
+
+def volume(accuracy: np.ndarray, cost: np.ndarray, rows: np.ndarray) -> float:
+    """The true hypervolume of these networks, in the box of all."""
+    values = np.column_stack([-accuracy, cost])
+    return hypervolume(values[rows], values.min(0), values.max(0))
+
+
+def corrections(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, n: int) -> Iterator[Callable]:
+    """By n networks trained alone, each time drawn anew: scores (N,) or None -> accuracies (N,). By none: no change."""
+    if not n:
+        yield lambda scores: scores
+        return
+    row = {tuple(encoding): i for i, encoding in enumerate(encodings.tolist())}
+    for seed in range(DRAWS):
+        known = [row[tuple(encoding)] for encoding in rank.sample(space, n, np.random.default_rng(seed)).tolist()]
+        yield partial(corrected, space, encodings, accuracy, known)
+
+
+def corrected(space: SearchSpace, encodings, accuracy, known: list[int], scores: np.ndarray | None) -> np.ndarray:
+    trained = Trained(encodings[known], accuracy[known])
+    return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
+
+
+def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+
+def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
+    """Of supernets by name, what each says of the networks (N, L): by the number of networks that correct it."""
+    cost = space.cost(encodings)
+
+    def told(given: np.ndarray | None, numbers: Sequence[int]) -> dict[str, dict]:
+        drawn = {n: corrections(space, encodings, accuracy, n) for n in numbers}
+        return {str(n): mean([worth(each(given), accuracy, cost) for each in drawn[n]]) for n in numbers}
+
+    return {
+        "space": space.name,
+        "networks": len(encodings),
+        "draws": DRAWS,
+        "supernets": {name: told(given, TRAINED) for name, given in scores.items()},
+        "alone": told(None, TRAINED[1:]),
+        "madds": worth(cost[:, 0], accuracy, cost),
+    }
+
+
+def main() -> None:
+    parser = record.parser(__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--table", required=True)
+    arguments = parser.parse_args()
+    runs = {run.name: Judged(str(run), READING, Compute(threads=1)) for run in arguments.runs}
+    space = next(iter(runs.values())).space
+    encodings = rank.sample(space, space.size, np.random.default_rng(0))
+    scores = {name: judged.scores(encodings) for name, judged in runs.items()}
+    print(record.save("fronts", figures(space, encodings, truth.from_table(arguments.table, space)(encodings), scores)))
+
+
+if __name__ == "__main__":
+    main()
