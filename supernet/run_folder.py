@@ -23,7 +23,7 @@ def read(folder: Path) -> dict:
     """The run's settings.json; empty if there is none. ValueError if it cannot be ours."""
     path = folder / "settings.json"
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: --run needs a folder")
+        raise ValueError(f"{folder} is a file: a run needs a folder")
     if not path.exists():
         return {}
     return load_json(path, {"settings", "space", "data"}, "use another --run")
