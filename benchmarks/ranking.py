@@ -25,6 +25,7 @@ from supernet import command, files, train
 SCHEDULES = {
     "strict": "",
     "expectation": "--fairness expectation",
+    "dealt": "--fairness dealt",
     "uniform": "--fairness uniform",
 }
 CHANGES = {  # beyond FairNAS's algorithm, or back to it

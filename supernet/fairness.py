@@ -60,6 +60,16 @@ def expectation(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     return np.random.default_rng((seed, step)).integers(choices, size=(max(choices), len(choices)))
 
 
+def dealt(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
+    """The paths of strictly fair steps one by one: (1, L), and an update after each.
+
+    Options are used as equally often as in `strict`; stem and head are updated as often as by `uniform`, and each path
+    sees a mini-batch of its own. All that differs from `uniform` is what fairness adds.
+    """
+    m = max(choices)
+    return strict(choices, seed, step // m)[[step % m]]
+
+
 def turns(choices: Sequence[int], seed: int, step: int) -> np.ndarray:
     """Every architecture in turn, in rounds that are shuffled anew (arXiv 2001.01431): (1, L).
 
@@ -78,7 +88,13 @@ def _round(size: int, seed: int, number: int) -> np.ndarray:
 
 
 Sampler = Callable[[Sequence[int], int, int], np.ndarray]  # (choices, seed, step) -> paths (P, L)
-SAMPLERS: dict[str, Sampler] = {"strict": strict, "expectation": expectation, "uniform": uniform, "turns": turns}
+SAMPLERS: dict[str, Sampler] = {
+    "strict": strict,
+    "expectation": expectation,
+    "dealt": dealt,
+    "uniform": uniform,
+    "turns": turns,
+}
 
 
 def strict_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
@@ -103,6 +119,15 @@ def strict_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
     return pairs.reshape(m, -1)
 
 
+def dealt_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
+    """As `dealt`, for cells: (1, L)."""
+    m = max(slots.choices)
+    return strict_slots(slots, seed, step // m)[[step % m]]
+
+
+SLOTS = {"strict": strict_slots, "dealt": dealt_slots}
+
+
 def _deal_pairs(n: int, cards: np.ndarray, key: tuple[int, ...]) -> np.ndarray:
     """As `_deal`, but the cards 2p and 2p + 1 are never equal."""
     decks, which = np.unique(cards // (2 * n), return_inverse=True)
@@ -121,8 +146,8 @@ def _double_deck(n: int, rng: np.random.Generator) -> np.ndarray:
 
 def sampler(fairness: str, space: SearchSpace) -> Callable[[int, int], np.ndarray]:
     """(seed, step) -> the paths of one update, (P, L)."""
-    if fairness == "strict" and isinstance(space, Cell) and isinstance(space.decisions, Slots):
-        return partial(strict_slots, space.decisions)
+    if fairness in SLOTS and isinstance(space, Cell) and isinstance(space.decisions, Slots):
+        return partial(SLOTS[fairness], space.decisions)
     return partial(SAMPLERS[fairness], space.choices)
 
 

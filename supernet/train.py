@@ -61,8 +61,8 @@ class Config:
     """The space's own options, for example stem_stride=1."""
     images: DataConfig = field(default_factory=DataConfig)
     fairness: str = "strict"
-    """Who trains next: strict or expectation (FairNAS), uniform (SPOS), or turns, each architecture in turn. A training
-    makes equally many passes with each."""
+    """Who trains next: strict or expectation (FairNAS), dealt (strict, but an update after every path), uniform (SPOS),
+    or turns, each architecture in turn. A training makes equally many passes with each."""
     shared_gradient: str = "mean"
     """Of stem and head, which every pass of a strictly fair step uses: mean, or sum as in FairNAS's Algorithm 1."""
     schedule: Schedule = field(default_factory=Schedule)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from supernet.fairness import SAMPLERS, expectation, rounds, strict, turns, uniform
+import search_spaces
+from supernet.fairness import SAMPLERS, dealt, expectation, rounds, sampler, strict, turns, uniform
 
 EQUAL, UNEQUAL = (6,) * 19, (7, 6, 2, 3, 1, 7)
 
@@ -73,12 +74,21 @@ def test_turns_are_refused_where_a_round_would_not_end():
         turns(EQUAL, 0, 0)
 
 
-@pytest.mark.parametrize("sampler", [strict, expectation, uniform, turns])
-def test_paths_depend_on_seed_and_step_alone(sampler):
+@pytest.mark.parametrize("name", ["proxyless", "darts", "nas_bench_201"])
+def test_dealt_paths_are_those_of_strictly_fair_steps_one_by_one(name):
+    space = search_spaces.load(name)
+    one, many = sampler("dealt", space), sampler("strict", space)
+    m = len(many(0, 0))
+    for step in range(3):
+        assert (np.concatenate([one(0, step * m + i) for i in range(m)]) == many(0, step)).all()
+
+
+@pytest.mark.parametrize("sample", [strict, expectation, dealt, uniform, turns])
+def test_paths_depend_on_seed_and_step_alone(sample):
     choices = EQUAL[:6]
-    assert (sampler(choices, 3, 5) == sampler(choices, 3, 5)).all()
-    assert (sampler(choices, 3, 5) != sampler(choices, 4, 5)).any()
-    assert (sampler(choices, 3, 5) != sampler(choices, 3, 6)).any()
+    assert (sample(choices, 3, 5) == sample(choices, 3, 5)).all()
+    assert (sample(choices, 3, 5) != sample(choices, 4, 5)).any()
+    assert (sample(choices, 3, 5) != sample(choices, 3, 6)).any()
 
 
 @pytest.mark.parametrize("choices", [EQUAL, UNEQUAL])
