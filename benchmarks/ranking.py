@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--spaces", nargs="+", choices=BENCHES, default=list(BENCHES))
-    parser.add_argument("--variants", nargs="+", help="only these; default: all")
+    parser.add_argument("--variants", nargs="+", help="only these, NAME:1 with one seed; default: all")
     parser.add_argument(
         "--readings", nargs="*", choices=READINGS, default=list(READINGS), help="only these; default: all"
     )
@@ -253,18 +253,23 @@ def main() -> None:
         if arguments.scale not in BENCHES[space].scales:
             continue
         found: dict[tuple[str, str], list[dict]] = {}
-        variants = arguments.variants or list(BENCHES[space].variants)
-        for variant, reading, seed in plan(variants, arguments.readings, arguments.seeds):
+        words = [word.partition(":") for word in arguments.variants or BENCHES[space].variants]
+        variants = {name: int(seeds or arguments.seeds) for name, _, seeds in words}
+        for variant, reading, seed in plan(variants, arguments.readings):
             found.setdefault((variant, reading), []).append(measure(space, variant, reading, seed, arguments))
         write(space, found, arguments)
 
 
-def plan(variants: list[str], readings: list[str], seeds: int) -> list[tuple[str, str, int]]:
-    """What is measured, seed by seed: every variant, then strict fairness in every reading, the slowest with seed 0."""
-    plain = [(variant, PLAIN, seed) for seed in range(seeds) for variant in variants]
-    others = [reading for reading in readings if reading != PLAIN and "strict" in variants]
+def plan(variants: dict[str, int], readings: list[str]) -> list[tuple[str, str, int]]:
+    """What is measured, of variants and their seeds: seed by seed every variant, then strict fairness in every reading,
+    the slowest with seed 0.
+    """
+    plain = [
+        (name, PLAIN, seed) for seed in range(max(variants.values())) for name in variants if seed < variants[name]
+    ]
+    strict, others = variants.get("strict", 0), [reading for reading in readings if reading != PLAIN]
     return plain + [
-        ("strict", r, seed) for seed in range(seeds) for r in others if seed == 0 or not READINGS[r].finetune
+        ("strict", r, seed) for seed in range(strict) for r in others if seed == 0 or not READINGS[r].finetune
     ]
 
 

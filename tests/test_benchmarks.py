@@ -34,6 +34,18 @@ def test_nobody_is_ahead_of_himself_and_the_truth_is_ahead_of_its_reverse():
     assert low == pytest.approx(high)
 
 
+def test_every_variant_is_measured_with_its_seeds_and_strict_fairness_in_every_reading():
+    planned = ranking.plan({"strict": 2, "uniform": 1}, ["recalibrated", "running", "fine-tuned"])
+    assert planned == [
+        ("strict", "recalibrated", 0),
+        ("uniform", "recalibrated", 0),
+        ("strict", "recalibrated", 1),
+        ("strict", "running", 0),
+        ("strict", "fine-tuned", 0),
+        ("strict", "running", 1),
+    ]
+
+
 @pytest.fixture
 def planted(rng):
     """All networks of three_edge: the space, encodings (64, 3), accuracies (64,), cost (64, 2)."""
