@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 import search_spaces
+from evo import correction
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
@@ -267,7 +268,9 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
     print(f"{card['madds']:,} multiply-adds, {card['params']:,} params; epoch {card['best_epoch']} of {card['epochs']}")
     held_out = f"the {len(data.score.labels):,} held-out images"
     if card["supernet_accuracy"] is not None:
-        print(f"the supernet said   {card['supernet_accuracy']:.4f} on {held_out}")
+        corrected = (folder / correction.NAME).exists()
+        said = "supernet, corrected {:.4f}" if corrected else "the supernet said   {:.4f} on " + held_out
+        print(said.format(card["supernet_accuracy"]))
     print(f"stand-alone         {card['score_accuracy']:.4f} on {held_out}, which chose the epoch")
     unseen = "images that no search has seen"
     print(f"stand-alone, test   {card['test_accuracy']:.4f} on {len(data.test.labels):,} {unseen}")

@@ -51,6 +51,10 @@ def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):
     again = script(train, run, "--pick", "A", *QUICK)
     assert again.out == outcome.out
     assert (run / "trained" / "A.safetensors").stat().st_mtime_ns == before
+    (run / "correction.json").touch()  # as of a search that corrected what the supernet said
+    corrected = script(train, run, "--pick", "A", *QUICK).out
+    assert "supernet, corrected 0." in corrected
+    assert "the supernet said" not in corrected
 
 
 def test_other_settings_for_the_same_name_are_refused(script, trained):
