@@ -112,13 +112,22 @@ def fronts() -> str:
     rows = [["multiply-adds", "", *_worth([r["madds"]])]]
     for name, seeds in found.items():
         rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]
-    head = ["scores", "networks trained", "tau", "hypervolume", "the first gives up", "best of the first 5"]
+    head = [
+        "scores",
+        "networks trained",
+        "tau",
+        "on the front",
+        "hypervolume",
+        "the first gives up",
+        "best of the first 5",
+    ]
     return f"{table(head, rows)}\n\n{source(r)}"
 
 
 def _worth(found: list[dict]) -> list[str]:
-    tau, volume, first, fifth = (np.mean([each[key] for each in found]) for key in ("tau", "volume", "1", "5"))
-    return [f"{tau:.2f}", f"{volume:.4f}", f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
+    keys = ("tau", "size", "volume", "1", "5")
+    tau, size, volume, first, fifth = (np.mean([each[key] for each in found]) for key in keys)
+    return [f"{tau:.2f}", f"{size:,.0f}", f"{volume:.4f}", f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
 
 
 def _range(spread: dict, digits: int) -> str:
