@@ -209,7 +209,7 @@ BAD_FLAGS = [
     (["--max-madds", "lots"], "is no number"),
     (["--max-madds", "10"], "the cheapest has"),
     (["--max-madds", "10k", "--max-params", "100M"], "the cheapest has"),
-    (["--fairness", "fair"], "known are strict, expectation, uniform"),
+    (["--fairness", "fair"], "known are strict, expectation, dealt, uniform, turns"),
     (["--shared-gradient", "max"], "must be mean or sum"),
     (["--population", "1"], "--population >= 2"),
     (["--evaluations", "0"], "--evaluations >= 1"),
@@ -225,7 +225,9 @@ BAD_FLAGS = [
 ]
 
 
-@pytest.mark.parametrize(("flags", "message"), BAD_FLAGS, ids=lambda value: " ".join(value) if value else "")
+@pytest.mark.parametrize(
+    ("flags", "message"), BAD_FLAGS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_wrong_input_ends_in_one_line_with_the_mend_and_code_two(script, tmp_path, flags, message):
     outcome = script(search, "--run", tmp_path / "run", *flags)
     assert outcome.code == 2
