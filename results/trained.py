@@ -54,6 +54,6 @@ def load(folder: Path, name: str) -> nn.Module:
     try:
         net = build(meta)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} does not say which network it holds: no {error}; train it again") from error
+        raise ValueError(f"{path} does not say which network it holds ({error}); train it again") from error
     checkpoint.fill(net, fit.weights(tensors), path, "train it again")
     return net.eval()
