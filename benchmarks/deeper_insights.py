@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import record
-from ranking import mean_corrected
 
 import search_spaces
 from results import ranking, verdict
@@ -45,7 +44,11 @@ def gained(changed: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> rankin
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
     """What networks trained alone make of scores (T, 64): by their number, each order's mean tau over the rows."""
     space = search_spaces.load("three_edge")
-    return mean_corrected([verdict.by_trained(space, encodings, row, truth, np.random.default_rng(0)) for row in rows])
+    found = [verdict.by_trained(space, encodings, row, truth, np.random.default_rng(0)) for row in rows]
+    return {
+        n: {order: float(np.mean([each[n][order] for each in found])) for order in orders}
+        for n, orders in found[0].items()
+    }
 
 
 def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:

@@ -155,15 +155,6 @@ def summary(found: list[dict]) -> dict:
         "operations": [each["operations"] for each in found],
         "size": [each["size"] for each in found],
         "sentence": [each["sentence"] for each in found],
-        "corrected": mean_corrected([each["corrected"] for each in found]),
-    }
-
-
-def mean_corrected(found: list[dict]) -> dict:
-    """By networks trained, each order's tau: the mean over the seeds."""
-    return {
-        n: {order: float(np.mean([each[n][order] for each in found])) for order in orders}
-        for n, orders in found[0].items()
     }
 
 

@@ -1,8 +1,9 @@
 """A supernet's scores, corrected by a few networks that were trained alone.
 
 A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
-much. What a network reaches alone is taken for linear in its score, in the logarithm of its multiply-adds and in its
-options, each of the three weighed as much as tells networks left out best (ridge regression, Hoerl and Kennard 1970).
+much. An option is taken to divide the error, so it gains most where much is left: the logarithm of a network's error
+alone is linear in that of its error in the supernet, in that of its multiply-adds and in its options, each of the three
+weighed as much as tells networks left out best (ridge regression, Hoerl and Kennard 1970).
 Shapes: F networks trained, N others, D features of a group.
 """
 
@@ -18,6 +19,7 @@ from supernet import files
 
 VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to that of the noise
 FEWEST = 10  # networks that may correct
+LEAST = 1e-3  # error that counts, so that its logarithm is finite
 NAME = "correction.json"
 
 
@@ -69,21 +71,27 @@ class Correction:
         groups = self._groups(trained.encodings, scores)
         self.means = [group.mean(0) for group in groups]
         self.scales = [1.0] + [max(group.std(), 1e-9) for group in groups[1:]]
-        self.mean = trained.accuracy.mean()
-        self.weights = best_weights(self._scaled(groups), trained.accuracy - self.mean)
+        truth = log_error(trained.accuracy)
+        self.mean = truth.mean()
+        self.weights = best_weights(self._scaled(groups), truth - self.mean)
 
     def __call__(self, encodings: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
         """Encodings (N, L) and their scores (N,) -> accuracies (N,), each in [0, 1]."""
         groups = self._scaled(self._groups(encodings, scores))
         told = self.mean + sum(group @ weights for group, weights in zip(groups, self.weights, strict=True))
-        return np.clip(told, 0.0, 1.0)
+        return np.clip(1 - np.exp(told), 0.0, 1.0)
 
     def _groups(self, encodings: np.ndarray, scores: np.ndarray | None) -> list[np.ndarray]:
         size = np.log(self.space.cost(encodings)[:, :1])
-        return [options(self.space, encodings), size] + ([] if scores is None else [np.asarray(scores)[:, None]])
+        return [options(self.space, encodings), size] + ([] if scores is None else [log_error(scores)[:, None]])
 
     def _scaled(self, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [(group - mean) / scale for group, mean, scale in zip(groups, self.means, self.scales, strict=True)]
+
+
+def log_error(accuracy: np.ndarray) -> np.ndarray:
+    """Accuracies 0..1 -> the natural logarithms of what they lack."""
+    return np.log(np.maximum(1 - np.asarray(accuracy), LEAST))
 
 
 def options(space: SearchSpace, encodings: np.ndarray) -> np.ndarray:

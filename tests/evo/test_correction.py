@@ -42,6 +42,15 @@ def test_scores_that_say_nothing_are_told_from_the_rest(rng):
     np.testing.assert_allclose(told, Correction(space, trained)(encodings), atol=0.02)
 
 
+def test_options_that_divide_the_error_are_told_from_few_networks(rng):
+    space = search_spaces.load("nas_bench_macro")
+    encodings = np.unique(space.sample(rng, 500), axis=0)
+    rng.shuffle(encodings)
+    error = 0.8 * np.array([1, 0.8, 0.6])[encodings].prod(1)  # from 0.8 to 0.01
+    told = Correction(space, Trained(encodings[:60], 1 - error[:60]))(encodings[60:])
+    assert np.median(np.abs((1 - told) / error[60:] - 1)) < 0.05
+
+
 def test_corrected_accuracies_are_accuracies(rng):
     space = search_spaces.load("digits")
     encodings, _, scores = biased(space, rng)
