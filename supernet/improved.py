@@ -11,6 +11,7 @@ from search_spaces import SearchSpace
 from supernet.memory import Context
 from supernet.model import Supernet
 from supernet.static import Loss
+from supernet.step import back_through
 
 
 class ImprovedStep:
@@ -40,8 +41,7 @@ class ImprovedStep:
             else:
                 value = (1 - self.share) * value + self.share * F.cross_entropy(logits.float(), teacher)
             (value * rate[i]).backward()
-        if stem.requires_grad:  # a grouped supernet has no stem that all paths share
-            stem.backward(x.grad)
+        back_through(stem, x)
         return losses
 
 

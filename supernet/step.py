@@ -42,9 +42,17 @@ def chunked(
             values = torch.stack([loss(each, labels) for each in logits])
         values.sum().backward()
         losses.append(values.detach())
-    if stem.requires_grad:  # a grouped supernet has no stem that all paths share
-        stem.backward(x.grad)
+    back_through(stem, x)
     return torch.cat(losses)
+
+
+def back_through(stem: torch.Tensor, x: torch.Tensor) -> None:
+    """The gradient of `x`, what paths took for the stem's output, goes on into the stem.
+
+    There is none if a grouped supernet has no stem that all paths share, or if no path leads from it to the end.
+    """
+    if stem.requires_grad and x.grad is not None:
+        stem.backward(x.grad)
 
 
 def can_be_static(net: Supernet, choices: Sequence[int]) -> bool:

@@ -12,6 +12,7 @@ import search_spaces
 from search_spaces import chain
 from search_spaces.blocks import classifier, conv_bn_act, identity, inverted_residuals, linear_skip
 from supernet import fairness, model, step
+from supernet.improved import ImprovedStep
 from supernet.static import StaticStep
 from supernet.step import FairStep
 
@@ -55,7 +56,10 @@ def make(name: str) -> tuple:
 def outcome(name: str, take) -> tuple[torch.Tensor, dict, dict]:
     """Losses, gradients and statistics that a way to take a step, take(net, images, labels, paths), leaves."""
     space, net, images, labels = make(name)
-    losses = take(net, images, labels, fairness.strict(space.choices, 0, 0))
+    return left(net, take(net, images, labels, fairness.strict(space.choices, 0, 0)))
+
+
+def left(net: nn.Module, losses: torch.Tensor) -> tuple[torch.Tensor, dict, dict]:
     gradients = {key: parameter.grad for key, parameter in net.named_parameters() if parameter.grad is not None}
     return losses, gradients, {key: value.clone() for key, value in net.named_buffers()}
 
@@ -81,6 +85,21 @@ def plain(request):
 def test_a_chunked_step_leaves_what_one_pass_per_path_leaves(plain, size):
     name, expected = plain
     same(outcome(name, lambda *args: step.chunked(args[0], F.cross_entropy, *args[1:], size)), expected)
+
+
+@pytest.mark.parametrize("alive", [[0], [0, 0], [1, 0]])  # the dearer first, as the improved step takes them
+def test_networks_of_which_no_image_comes_out_leave_what_one_pass_per_path_leaves(alive):
+    space = search_spaces.load("nas_bench_201", image_size=8, channels=4, cells=1)
+    paths = np.array(alive)[:, None] * np.full(len(space.choices), 3)  # all none, or all convolutions
+    images = torch.randn(BATCH, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+
+    def outcome(take) -> tuple:
+        net = quiet(model.build(space, torch.Generator().manual_seed(0)))
+        return left(net, take(net, F.cross_entropy, images, torch.arange(BATCH), paths))
+
+    expected = outcome(step.plain)
+    same(outcome(lambda *args: step.chunked(*args, 1)), expected)
+    same(outcome(lambda net, loss, *args: ImprovedStep(net, loss, space, 0.0, 0.0, nullcontext)(*args, 1.0)), expected)
 
 
 def test_a_static_step_leaves_what_one_pass_per_path_leaves():
