@@ -11,8 +11,8 @@ import numpy as np
 import record
 
 import search_spaces
+from evo.correction import Correction, Trained
 from results import ranking, verdict
-from results.judged import smoothed
 from supernet.oracle import TableOracle
 
 STEPS, TRUTH = "deeper_insights_64_supernet_last128steps.csv", "deeper_insights_64_truth.csv"
@@ -41,6 +41,11 @@ def gained(changed: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> rankin
     return ranking.estimate(value.mean(), np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0))
 
 
+def smoothed(encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores (64,) -> what the networks' options say, fitted to them all."""
+    return Correction(search_spaces.load("three_edge"), Trained(encodings, scores))(encodings)
+
+
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
     """What networks trained alone make of scores (T, 64): by their number, each order's mean tau over the rows."""
     space = search_spaces.load("three_edge")
@@ -53,9 +58,9 @@ def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dic
 
 def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
     """Encodings (64, 3), scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
-    mean, rng = scores.mean(0), np.random.default_rng(0)
+    mean = scores.mean(0)
     averaged = {n: np.stack([scores[end - n : end].mean(0) for end in range(n, len(scores) + 1)]) for n in AVERAGED}
-    smooth = np.stack([smoothed((4, 4, 4), encodings, row, rng) for row in (*scores, mean)])
+    smooth = np.stack([smoothed(encodings, row) for row in (*scores, mean)])
     return {
         "steps": len(scores),
         "networks": len(truth),

@@ -1,4 +1,5 @@
-"""What a front is worth in truth if a supernet's scores gave it, as they are and corrected by networks trained alone.
+"""What a front is worth in truth if a supernet's scores gave it: as they are, smoothed, corrected by networks trained
+alone, or both.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
 Every network of the space is scored, as by a search that has seen everything, so what is lost is lost by the scores
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import record
 
+from evo import correction
 from evo.correction import Correction, Trained
 from evo.survival import nondominated
 from results import rank, ranking, truth
@@ -23,6 +25,7 @@ from search_spaces import SearchSpace
 from supernet.compute import Compute
 
 TRAINED = (0, 10, 20, 40)  # networks that correct
+SMOOTH = 300  # networks that smooth
 DRAWS = 20  # of these networks
 FIRST = (1, 5)  # networks trained in the end
 LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
@@ -63,6 +66,16 @@ def corrected(space: SearchSpace, encodings, accuracy, known: list[int], scores:
     return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
 
 
+def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores (N,) of all networks (N, L) -> what `evo/search.py --smooth` would let stand for them."""
+    score = dict(zip(map(tuple, encodings.tolist()), scores, strict=True))
+
+    def accuracy(drawn: np.ndarray) -> np.ndarray:
+        return np.array([score[tuple(encoding)] for encoding in drawn.tolist()])
+
+    return correction.smoothing(space, accuracy, SMOOTH, seed=0)(encodings)
+
+
 def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
 
@@ -79,7 +92,9 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
+        "smooth": SMOOTH,
         "supernets": {name: told(given, TRAINED) for name, given in scores.items()},
+        "smoothed": {name: told(smoothed(space, encodings, given), TRAINED) for name, given in scores.items()},
         "alone": told(None, TRAINED[1:]),
         "madds": worth(cost[:, 0], accuracy, cost),
     }

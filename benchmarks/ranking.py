@@ -48,7 +48,7 @@ READINGS = {
     "batch": Reading(last_weights=True, batch_statistics=True),
     "moving average": Reading(),
     "mean of the last 3": Reading(last_weights=True, average=3),
-    "smoothed": Reading(last_weights=True, smooth=True),
+    "smoothed": Reading(last_weights=True, smooth=300),
     "fine-tuned": Reading(last_weights=True, finetune=8),
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evo import correction
 from evo import objectives as goals
 from evo.engine import CROWDED
 from evo.proposals.proposer import Proposals
@@ -56,6 +57,8 @@ class Config:
     """Stop after so many generations in which the hypervolume grew by less than a thousandth in all."""
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
+    smooth: int = 0
+    """Fit what the options say to the scores of so many networks, for example 300, and let it stand for every score."""
     correct: Text = None
     """Correct the scores by networks trained alone: those of this ranking.json, which results/rank.py writes."""
     cut: Real = None
@@ -81,8 +84,9 @@ class Config:
             raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
         if self.supernet_of and self.table:
             raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
-        if self.correct and self.table:
-            raise ValueError("--correct corrects a supernet; a --table is the truth: leave out one of them")
+        correction.check(self.smooth)
+        if (self.correct or self.smooth) and self.table:
+            raise ValueError("--correct and --smooth mend a supernet; a --table is the truth: leave out one of them")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

@@ -98,12 +98,15 @@ def load_own(config: Config) -> dict[str, user.Function]:
     return {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
 
 
-def make_judge(oracle, space: SearchSpace, trained: correction.Trained | None) -> Callable:
-    """Encodings (n, L) -> accuracies (n,), corrected by the networks that were trained, if any."""
+def make_judge(config: Config, oracle, space: SearchSpace, trained: correction.Trained | None) -> Callable:
+    """Encodings (n, L) -> accuracies (n,): the supernet's, smoothed if asked for, corrected by what was trained."""
+    accuracy = oracle.accuracy
+    if config.smooth:
+        accuracy = correction.smoothing(space, accuracy, config.smooth, config.supernet.seed)
     if trained is None:
-        return oracle.accuracy
-    corrected = correction.Correction(space, trained, oracle.accuracy(trained.encodings))
-    return lambda encodings: corrected(encodings, oracle.accuracy(encodings))
+        return accuracy
+    corrected = correction.Correction(space, trained, accuracy(trained.encodings))
+    return lambda encodings: corrected(encodings, accuracy(encodings))
 
 
 def make_score(config: Config, space: SearchSpace, costs: goals.Costs, own: dict, accuracy: Callable) -> Callable:
@@ -283,7 +286,7 @@ def main(config: Config) -> None:
             relaxations, oracle = train_everything(config, space, data, pool)
         archive = Archive(config.folder / "archive.sqlite", config.names())
         engine = make_engine(config, space, costs, given, relaxations)
-        judge = make_judge(oracle, space, trained)
+        judge = make_judge(config, oracle, space, trained)
         evolve(config, costs, make_score(config, space, costs, own, judge), engine, archive)
         finish(config, space, archive)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evo.gaussian_process import Model, best_kernel, normal_scores
+from evo import correction
 from supernet import checkpoint, files, fit, run_folder, train
 from supernet.command import Text, Whole
 from supernet.compute import Compute, precision
@@ -21,7 +21,6 @@ from supernet.train import WEIGHTS
 RECALIBRATE = 500  # as in evo/search.py
 SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
 PIECE = 1000  # networks whose scores are kept together: a call that is stopped loses no more
-WEIGHED, FITTED = 150, 2000  # networks that choose the kernel of a smoothing, and to which it is fitted
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Reading:
     """Mean accuracy over so many of the last snapshots, the end of the training included."""
     finetune: int = 0
     """Steps that each network trains alone on what it inherits, before it is scored."""
-    smooth: bool = False
-    """Score networks by a Gaussian process fitted to all scores."""
+    smooth: int = 0
+    """Score networks by what their options say, fitted to the scores of so many others, for example 300."""
 
     def __post_init__(self):
         if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
@@ -48,6 +47,7 @@ class Reading:
             raise ValueError("--batch-statistics and --recalibrate are two answers to the same question: give one")
         if self.average < 1 or self.finetune < 0:
             raise ValueError(f"need --average >= 1 and --finetune >= 0, got {self.average} and {self.finetune}")
+        correction.check(self.smooth)
 
 
 class Judged:
@@ -94,6 +94,10 @@ class Judged:
         """Accuracies (N,) of the encodings (N, L) at the end of the training."""
         return list(self.along(encodings, early=False).values())[-1]
 
+    def smoothing(self) -> correction.Correction:
+        """What `evo/search.py --smooth` would let stand for the scores at the end of the training."""
+        return correction.smoothing(self.space, self.scores, self.reading.smooth, self.config.seed)
+
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
         reading, mean = self.reading, self.config.schedule.ema > 0
@@ -132,13 +136,3 @@ class Judged:
         twin, seed = copy.copy(self), saved["settings"].get("supernet", {}).get("seed", 0)
         twin.folder, twin.config = folder, replace(self.config, seed=seed)  # it draws random groups
         return twin
-
-
-def smoothed(choices: tuple[int, ...], encodings: np.ndarray, scores: np.ndarray, rng: np.random.Generator):
-    """What a Gaussian process fitted to the scores (N,) of encodings (N, L) says of them: (N,), as normal scores.
-
-    As arXiv 1912.00848 predicts accuracies of networks never trained, so here it takes noise out of those scored.
-    """
-    normal, chosen = normal_scores(scores[:, None]), rng.permutation(len(scores))[:FITTED]
-    kernel = best_kernel(choices, encodings[chosen[:WEIGHED]], normal[chosen[:WEIGHED]])
-    return Model(choices, encodings[chosen], normal[chosen], kernel).mean(encodings)[:, 0]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from results import ranking, recipes, truth, verdict
-from results.judged import Judged, Reading, smoothed
+from results.judged import Judged, Reading
 from search_spaces import SearchSpace
 from supernet import files, fit
 from supernet.command import Run, Text, Whole, call
@@ -94,7 +94,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     found = find(encodings)
     if config.reading.smooth:
-        scores = smoothed(net.space.choices, encodings, scores, rng)
+        scores = net.smoothing()(encodings)
     figures = verdict.judge(net.space, encodings, scores, found, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
@@ -116,7 +116,8 @@ def main(config: Config) -> None:
     print(f"written to {path}")
     if content["corrected"]:
         print("to search with scores that these networks correct:")
-        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}")
+        smooth = f" --smooth {config.reading.smooth}" if config.reading.smooth else ""
+        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}{smooth}")
 
 
 if __name__ == "__main__":

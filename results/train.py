@@ -268,15 +268,22 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
     print(f"{card['madds']:,} multiply-adds, {card['params']:,} params; epoch {card['best_epoch']} of {card['epochs']}")
     held_out = f"the {len(data.score.labels):,} held-out images"
     if card["supernet_accuracy"] is not None:
-        corrected = (folder / correction.NAME).exists()
-        said = "supernet, corrected {:.4f}" if corrected else "the supernet said   {:.4f} on " + held_out
-        print(said.format(card["supernet_accuracy"]))
+        print(said(folder).format(card["supernet_accuracy"], held_out))
     print(f"stand-alone         {card['score_accuracy']:.4f} on {held_out}, which chose the epoch")
     unseen = "images that no search has seen"
     print(f"stand-alone, test   {card['test_accuracy']:.4f} on {len(data.test.labels):,} {unseen}")
     if len(data.classes) > 5:
         print(f"among the first 5   {card['test_top5']:.4f}")
     print(f'in Python: results.load("{folder}", "{name}")')
+
+
+def said(folder: Path) -> str:
+    """By which name an accuracy of the run's search goes, which may be another than the supernet's own."""
+    if (folder / correction.NAME).exists():
+        return "supernet, corrected {:.4f}"
+    if run_folder.read(folder)["settings"].get("search", {}).get("smooth"):
+        return "supernet, smoothed  {:.4f}"
+    return "the supernet said   {:.4f} on {}"
 
 
 def summary(cards: list[dict]) -> None:

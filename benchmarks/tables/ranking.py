@@ -69,7 +69,7 @@ def deeper_insights() -> str:
         ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
         *([f"the same averaged over {n} steps", _range(tau, 3)] for n, tau in r["gt_tau_averaged"].items()),
         [f"the same averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
-        ["at one step, smoothed by a Gaussian process (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
+        ["at one step, smoothed by what the options say (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
         ["averaged over all steps and smoothed", f"{r['tau_of_the_mean_smoothed']:.3f}"],
         ["tau gained by averaging (95 % interval)", _lead(r["gained_by_averaging"])],
         ["by smoothing at one step", _lead(r["gained_by_smoothing"])],
@@ -103,8 +103,9 @@ def corrected() -> str:
 def fronts() -> str:
     """What a front is worth if a supernet's scores gave it, corrected or not: means over its seeds."""
     r, found = record.load("fronts"), {}
-    for name, by_number in r["supernets"].items():
-        found.setdefault(f"{name.rpartition('-')[0]} supernet", []).append(by_number)
+    for kind, word in (("supernets", "supernet"), ("smoothed", "smoothed")):
+        for name, by_number in r.get(kind, {}).items():
+            found.setdefault(f"{name.rpartition('-')[0]} {word}", []).append(by_number)
     found["none"] = [r["alone"]]
     rows = [["multiply-adds", "", *_worth([r["madds"]])]]
     for name, seeds in found.items():

@@ -219,7 +219,9 @@ BAD_FLAGS = [
     (["--seed", "-1"], "--seed must be from 0"),
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
-    (["--correct", "ranking.json", "--table", "table.json"], "--correct corrects a supernet"),
+    (["--correct", "ranking.json", "--table", "table.json"], "--correct and --smooth mend a supernet"),
+    (["--smooth", "300", "--table", "table.json"], "--correct and --smooth mend a supernet"),
+    (["--smooth", "9"], "--smooth needs 0, or 10 to 2,000 networks, got 9"),
     (["--supernet-of", "nowhere", "--table", "table.json"], "a --table needs none"),
     (["--supernet-of", "nowhere"], "nowhere is no run folder"),
 ]
@@ -363,6 +365,24 @@ def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finishe
     assert "--correct was" in script(search, *flags[:-1], tmp_path / "other.json").err
     (folder / "correction.json").unlink()
     assert "is gone" in script(search, *flags).err
+
+
+def test_a_smoothed_search_asks_the_supernet_of_the_drawn_networks_alone(script, finished_run, tmp_path, monkeypatch):
+    asked, ask = [], oracle.SupernetOracle.accuracy
+
+    def accuracy(self, rows):
+        asked.extend(map(tuple, rows.tolist()))
+        return ask(self, rows)
+
+    monkeypatch.setattr(oracle.SupernetOracle, "accuracy", accuracy)
+    flags = ("--run", tmp_path / "run", "--supernet-of", finished_run, *QUICK[2:], "--smooth", "20")
+    assert script(search, *flags).code == 0
+    space = search_spaces.load("digits")
+    drawn = np.unique(space.sample(np.random.default_rng(0), 20), axis=0)
+    assert sorted(asked) == sorted(map(tuple, drawn.tolist()))
+    points = front.load(tmp_path / "run")["front"]
+    assert len({point["accuracy"] for point in points}) == len(points)  # finer than shares of the score images
+    assert "--smooth was 20" in script(search, *flags[:-1], "30").err
 
 
 @pytest.mark.parametrize(

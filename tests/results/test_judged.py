@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 import search_spaces
-from results import judged, ranking
+from evo.correction import Correction, Trained
+from results import judged
 from results.judged import Judged, Reading
 from supernet import train
 from supernet.compute import Compute
@@ -51,13 +52,12 @@ def test_scores_are_kept_in_pieces_and_read_again(run, monkeypatch):
     assert (read(run, last_weights=True).scores(ENCODINGS) == whole).all()
 
 
-def test_smoothing_takes_noise_out_of_scores():
-    rng, space = np.random.default_rng(0), search_spaces.load("nas_bench_macro")
-    encodings = np.unique(space.sample(rng, 300), axis=0)
-    truth = encodings @ rng.random(8)
-    scores = truth + truth.std() * rng.normal(size=len(truth))
-    found = judged.smoothed(space.choices, encodings, scores, rng)
-    assert ranking.kendall(found, truth) > ranking.kendall(scores, truth) + 0.1
+def test_smoothing_is_that_of_a_search_with_this_seed(run):
+    net = read(run, smooth=20)
+    drawn = np.unique(SPACE.sample(np.random.default_rng(net.config.seed), 20), axis=0)
+    expected = Correction(SPACE, Trained(drawn, net.scores(drawn)))(ENCODINGS)
+    assert (net.smoothing()(ENCODINGS) == expected).all()
+    assert (expected != net.scores(ENCODINGS)).any()
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_smoothing_takes_noise_out_of_scores():
         ({"recalibrate": 100, "batch_statistics": True}, "--batch-statistics and --recalibrate"),
         ({"average": 0}, "--average >= 1"),
         ({"finetune": -1}, "--finetune >= 0"),
+        ({"smooth": 9}, "--smooth needs 0, or 10 to 2,000 networks, got 9"),
     ],
 )
 def test_wrong_readings(reading, message):

@@ -9,7 +9,7 @@ import results
 import search_spaces
 from evo import search
 from results import train
-from supernet import checkpoint
+from supernet import checkpoint, files, run_folder
 from supernet import train as supernet_train
 from supernet.fit import accuracy
 
@@ -51,6 +51,10 @@ def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):
     again = script(train, run, "--pick", "A", *QUICK)
     assert again.out == outcome.out
     assert (run / "trained" / "A.safetensors").stat().st_mtime_ns == before
+    settings = run_folder.read(run)
+    settings["settings"]["search"]["smooth"] = 300
+    files.save_json(run / "settings.json", settings)
+    assert "supernet, smoothed  0." in script(train, run, "--pick", "A", *QUICK).out
     (run / "correction.json").touch()  # as of a search that corrected what the supernet said
     corrected = script(train, run, "--pick", "A", *QUICK).out
     assert "supernet, corrected 0." in corrected
