@@ -8,8 +8,7 @@ network within the limit whoever trains the first so many and keeps the best. Ne
 results/rank.py draws them. The scores stay in the runs: called again it goes on where it was.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from supernet.compute import Compute
 
 TRAINED = (0, 10, 20, 40)  # networks that correct
 SMOOTH = 300  # networks that smooth
-DRAWS = 20  # of these networks
+DRAWS = 20  # of these networks, and of those that smooth
 FIRST = (1, 5)  # networks trained in the end
 LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
 READING = Reading(last_weights=True)
@@ -50,30 +49,24 @@ def volume(accuracy: np.ndarray, cost: np.ndarray, rows: np.ndarray) -> float:
     return hypervolume(values[rows], values.min(0), values.max(0))
 
 
-def corrections(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, n: int) -> Iterator[Callable]:
-    """By n networks trained alone, each time drawn anew: scores (N,) or None -> accuracies (N,). By none: no change."""
+def corrected(space: SearchSpace, encodings, accuracy, scores: np.ndarray | None, n: int, seed: int) -> np.ndarray:
+    """Scores (N,) or None -> accuracies (N,), told by n networks trained alone that are drawn; by none: as they are."""
     if not n:
-        yield lambda scores: scores
-        return
+        return scores
     row = {tuple(encoding): i for i, encoding in enumerate(encodings.tolist())}
-    for seed in range(DRAWS):
-        known = [row[tuple(encoding)] for encoding in rank.sample(space, n, np.random.default_rng(seed)).tolist()]
-        yield partial(corrected, space, encodings, accuracy, known)
-
-
-def corrected(space: SearchSpace, encodings, accuracy, known: list[int], scores: np.ndarray | None) -> np.ndarray:
+    known = [row[tuple(encoding)] for encoding in rank.sample(space, n, np.random.default_rng(seed)).tolist()]
     trained = Trained(encodings[known], accuracy[known])
     return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
 
 
-def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, seed: int) -> np.ndarray:
     """Scores (N,) of all networks (N, L) -> what `evo/search.py --smooth` would let stand for them."""
     score = dict(zip(map(tuple, encodings.tolist()), scores, strict=True))
 
     def accuracy(drawn: np.ndarray) -> np.ndarray:
         return np.array([score[tuple(encoding)] for encoding in drawn.tolist()])
 
-    return correction.smoothing(space, accuracy, SMOOTH, seed=0)(encodings)
+    return correction.smoothing(space, accuracy, SMOOTH, seed)(encodings)
 
 
 def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -82,20 +75,22 @@ def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
     """Of supernets by name, what each says of the networks (N, L): by the number of networks that correct it."""
-    cost = space.cost(encodings)
+    cost, known = space.cost(encodings), (space, encodings, accuracy)
 
-    def told(given: np.ndarray | None, numbers: Sequence[int]) -> dict[str, dict]:
-        drawn = {n: corrections(space, encodings, accuracy, n) for n in numbers}
-        return {str(n): mean([worth(each(given), accuracy, cost) for each in drawn[n]]) for n in numbers}
+    def told(given: Callable, numbers: Sequence[int]) -> dict[str, dict]:
+        """Of the scores given(seed): means over the draws."""
+        rows = {n: (corrected(*known, given(seed), n, seed) for seed in range(DRAWS)) for n in numbers}
+        return {str(n): mean([worth(row, accuracy, cost) for row in rows[n]]) for n in numbers}
 
+    smooth = {name: [smoothed(space, encodings, s, seed) for seed in range(DRAWS)] for name, s in scores.items()}
     return {
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
         "smooth": SMOOTH,
-        "supernets": {name: told(given, TRAINED) for name, given in scores.items()},
-        "smoothed": {name: told(smoothed(space, encodings, given), TRAINED) for name, given in scores.items()},
-        "alone": told(None, TRAINED[1:]),
+        "supernets": {name: told(lambda seed, s=s: s, TRAINED) for name, s in scores.items()},
+        "smoothed": {name: told(s.__getitem__, TRAINED) for name, s in smooth.items()},
+        "alone": told(lambda seed: None, TRAINED[1:]),
         "madds": worth(cost[:, 0], accuracy, cost),
     }
 

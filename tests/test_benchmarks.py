@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import search_spaces
+from results import rank
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fronts
@@ -66,11 +67,11 @@ def test_a_front_by_the_truth_loses_nothing_and_one_by_its_reverse_does(planted)
 def test_a_correction_knows_the_networks_that_were_drawn_and_no_others(planted, rng):
     space, encodings, accuracy, _ = planted
     scores = rng.random(64)
-    (plain,) = fronts.corrections(space, encodings, accuracy, 0)
-    assert plain(scores) is scores
-    for each in fronts.corrections(space, encodings, accuracy, 10):
-        known = each.args[3]
-        others = np.where(np.isin(np.arange(64), known), accuracy, rng.random(64))
-        assert len(set(known)) == 10
-        assert (fronts.corrected(space, encodings, others, known, scores) == each(scores)).all()
-        assert (each(None) != each(scores)).any()
+    assert fronts.corrected(space, encodings, accuracy, scores, 0, 0) is scores
+    for seed in range(3):
+        drawn = rank.sample(space, 10, np.random.default_rng(seed))
+        known = (encodings[:, None] == drawn).all(2).any(1)
+        others = np.where(known, accuracy, rng.random(64))
+        found, again = (fronts.corrected(space, encodings, a, scores, 10, seed) for a in (accuracy, others))
+        assert (found == again).all()
+        assert (fronts.corrected(space, encodings, accuracy, None, 10, seed) != found).any()
