@@ -79,8 +79,10 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
 
     def told(given: Callable, numbers: Sequence[int]) -> dict[str, dict]:
         """Of the scores given(seed): means over the draws."""
-        rows = {n: (corrected(*known, given(seed), n, seed) for seed in range(DRAWS)) for n in numbers}
-        return {str(n): mean([worth(row, accuracy, cost) for row in rows[n]]) for n in numbers}
+        return {str(n): mean([drawn(given(seed), n, seed) for seed in range(DRAWS)]) for n in numbers}
+
+    def drawn(scores: np.ndarray | None, n: int, seed: int) -> dict[str, float]:
+        return worth(corrected(*known, scores, n, seed), accuracy, cost)
 
     smooth = {name: [smoothed(space, encodings, s, seed) for seed in range(DRAWS)] for name, s in scores.items()}
     return {

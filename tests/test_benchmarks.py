@@ -75,3 +75,17 @@ def test_a_correction_knows_the_networks_that_were_drawn_and_no_others(planted, 
         found, again = (fronts.corrected(space, encodings, a, scores, 10, seed) for a in (accuracy, others))
         assert (found == again).all()
         assert (fronts.corrected(space, encodings, accuracy, None, 10, seed) != found).any()
+
+
+def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
+    space, encodings, accuracy, _ = planted
+    scores = rng.random(64)
+    monkeypatch.setattr(fronts, "DRAWS", 1)
+    found = fronts.figures(space, encodings, accuracy, {"strict-0": scores})
+    cost = space.cost(encodings)
+    for n in fronts.TRAINED:
+        expected = fronts.corrected(space, encodings, accuracy, scores, n, 0)
+        assert found["supernets"]["strict-0"][str(n)] == fronts.worth(expected, accuracy, cost)
+    assert list(found["alone"]) == ["10", "20", "40"]
+    smooth = fronts.smoothed(space, encodings, scores, 0)
+    assert found["smoothed"]["strict-0"]["0"] == fronts.worth(smooth, accuracy, cost)
