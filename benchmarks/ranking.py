@@ -17,7 +17,9 @@ import numpy as np
 import record
 from matplotlib import pyplot
 
-from results import rank, ranking
+import search_spaces
+from evo import correction
+from results import rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.verdict import Meaningless
 from supernet import command, files, train
@@ -87,6 +89,11 @@ BENCHES = {
         SCHEDULES | CHANGES,
         {
             "full": (f"{KEPT} --image-size 32 --epochs 60 --snapshots 15", 15625),
+            "medium": (
+                f"{CPU} --image-size 16 --train-images 45000 --score-images 1000 --epochs 16 --batch-size 64 --lr 0.1 "
+                "--space-options channels=8 cells=2",
+                300,
+            ),
             "dry": (f"{DRY} --space-options channels=4 cells=1", 12),
         },
     ),
@@ -154,6 +161,7 @@ def summary(found: list[dict]) -> dict:
         "s_tau": ranking.s_tau(scores) if len(found) > 1 else None,
         "operations": [each["operations"] for each in found],
         "size": [each["size"] for each in found],
+        "by_trained": [each["corrected"] for each in found],
         "sentence": [each["sentence"] for each in found],
     }
 
@@ -172,6 +180,16 @@ def lead(first: list[dict], second: list[dict]) -> dict:
     drawn = [np.mean([ranking.kendall_resampled(scores, truth, times) for scores in side], axis=0) for side in sides]
     ahead = ranking.estimate((value[0] - value[1]).mean(), drawn[0] - drawn[1])
     return {"mean": ahead, "seeds": (value[0] - value[1]).tolist()}
+
+
+def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
+    """Tau of what costs nothing; and of the truth, smoothed as `--smooth` smooths a supernet: all that can leave."""
+    space = search_spaces.load(one["space"])
+    accuracy = truth.from_table(str(Path(arguments.tables) / BENCHES[space.name].table), space)
+    smoothing = correction.smoothing(space, accuracy, READINGS["smoothed"].smooth, 0)
+    orders = {"supernet": smoothing(np.array(one["encoding"]))}
+    smoothed = verdict.taus(orders, np.array(one["truth"]), np.random.default_rng(0))["tau"]["supernet"]
+    return {name: one["tau"][name] for name in verdict.BASELINES} | {"the truth, smoothed": smoothed}
 
 
 def plot(space: str, found: dict, path: Path) -> None:
@@ -213,7 +231,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "networks": one["networks"],
         "flags": flags,
         "variants": BENCHES[space].variants,
-        "baselines": {name: one["tau"][name] for name in ("madds", "params")},
+        "baselines": baselines(one, arguments),
         "supernets": supernets,
         "not_learned": sorted(refused),
         "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN]) for v in supernets if v != "strict"},

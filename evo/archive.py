@@ -15,12 +15,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from evo.objectives import MEASURES
+from evo.objectives import FIXED, MEASURES
 from search_spaces.cost import COLUMNS
 from supernet.files import KEPT, Damaged, check_file, check_format, checksum
 
 FORMAT = 2
-FIXED = ("id", "encoding", "proposer", "generation", "at")  # columns; between them stand the measures
 WAIT = 600.0  # seconds for a reader of a large archive to finish
 MEND = "move it away to begin the search again"
 OURS = {"evaluations", "generations", "checksums", "sqlite_autoindex_evaluations_1"}  # all that the file holds

@@ -16,7 +16,8 @@ from search_spaces.cost import COLUMNS
 MEASURES = ("accuracy", *COLUMNS)
 LATENCY = "latency"
 DIRECTIONS = {"accuracy": "max", "madds": "min", "params": "min", LATENCY: "min"}
-TAKEN = ("id", "rowid", "oid", "encoding", "proposer", "generation", "at", "why")  # of an archive's row, and of a pick
+FIXED = ("id", "encoding", "proposer", "generation", "at")  # an archive's columns; between them stand the measures
+TAKEN = (*FIXED, "rowid", "oid", "why")  # names in SQLite, and of a pick's file
 NOUNS = {"madds": "multiply-adds", "params": "params", LATENCY: "ms"}
 MOST = 5  # objectives
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}

@@ -1,6 +1,7 @@
 """What the figures rest on beside the product's own code."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,22 @@ def test_every_variant_is_measured_with_its_seeds_and_strict_fairness_in_every_r
         ("strict", "fine-tuned", 0),
         ("strict", "running", 1),
     ]
+
+
+@pytest.mark.parametrize("additive", [True, False])
+def test_a_truth_that_adds_up_survives_smoothing_and_no_other(additive, planted, rng, monkeypatch):
+    space, encodings, _, _ = planted
+    error = np.exp(rng.normal(size=(3, 4))[range(3), encodings].sum(1) if additive else rng.normal(size=64))
+    found = 1 - error / error.max()
+    monkeypatch.setattr(ranking.truth, "from_table", lambda path, space: lambda rows: found[rows @ [16, 4, 1]])
+    one = {
+        "space": space.name,
+        "encoding": encodings.tolist(),
+        "truth": found.tolist(),
+        "tau": {"madds": 0, "params": 0},
+    }
+    tau = ranking.baselines(one, Namespace(tables=""))["the truth, smoothed"].value
+    assert (tau > 0.95) == additive
 
 
 @pytest.fixture

@@ -88,15 +88,18 @@ def deeper_insights() -> str:
 
 
 def corrected() -> str:
-    """What networks trained alone make of a published supernet's order."""
-    r = record.load("deeper_insights")
-    found = {"at one step": r["corrected"], "averaged over all steps": r["corrected_mean"]}
+    """What networks trained alone make of a supernet's order: of a published one, and of strictly fair ones."""
+    r, published = record.load("deeper_insights"), "`three_edge`, published"
+    found = {f"{published}, at one step": [r["corrected"]], f"{published}, mean of all steps": [r["corrected_mean"]]}
+    for r in _records():
+        seeds = r["supernets"]["strict"][PLAIN].get("by_trained")
+        found |= {f"`{r['space']}`, {r['scale']}": seeds} if seeds else {}
     rows = [
-        [name, n, *(f"{orders[key]:.2f}" for key in ("supernet", "corrected", "without"))]
-        for name, by_number in found.items()
-        for n, orders in by_number.items()
+        [name, n, *(f"{np.mean([seed[n][key] for seed in seeds]):.2f}" for key in ("supernet", "corrected", "without"))]
+        for name, seeds in found.items()
+        for n in seeds[0]
     ]
-    head = ["scores", "networks trained", "tau of the others", "corrected by them", "told from them alone"]
+    head = ["scores of", "networks trained", "tau of the others", "corrected by them", "told from them alone"]
     return table(head, rows)
 
 
