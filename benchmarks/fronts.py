@@ -2,10 +2,10 @@
 alone, or both.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
-Every network of the space is scored, as by a search that has seen everything, so what is lost is lost by the scores
-alone. Given up is, in points of accuracy and in the mean over limits on the multiply-adds, what stays behind the best
-network within the limit whoever trains the first so many and keeps the best. Networks that correct are drawn as
-results/rank.py draws them. The scores stay in the runs: called again it goes on where it was.
+The runs are of one space and named VARIANT-SEED. Every network of it is scored, as by a search that has seen all of it,
+so what is lost is lost by the scores alone. Given up is, in points of accuracy and in the mean over limits on the
+multiply-adds, what stays behind the best network within the limit whoever trains the first so many and keeps the best.
+Networks that correct are drawn as results/rank.py draws them. Scores stay in the runs: called again it goes on.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,14 +32,16 @@ READING = Reading(last_weights=True)
 
 
 def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[str, float]:
-    """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2): tau; the front's true
-    hypervolume as a share of the true front's, and its size; by the number trained, the accuracy given up, 0..1.
+    """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2): tau, of all and
+    inside the truly best tenth; the front's true hypervolume as a share of the true front's, and its size; by the number trained, the accuracy given up, 0..1.
     """
     front = nondominated(np.column_stack([-scores, cost]))
     volumes = (volume(accuracy, cost, rows) for rows in (front, nondominated(np.column_stack([-accuracy, cost]))))
     within = [cost[:, 0] <= limit for limit in np.quantile(cost[:, 0], LIMITS)]
     lost = {str(n): np.mean([ranking.regret(scores[w], accuracy[w], n) for w in within]) for n in FIRST}
-    found = {"tau": ranking.kendall(scores, accuracy), "volume": np.divide(*volumes), "size": front.sum(), **lost}
+    tenth = ranking.best(accuracy, 0.1)
+    taus = {"tau": ranking.kendall(scores, accuracy), "tenth": ranking.kendall(scores[tenth], accuracy[tenth])}
+    found = taus | {"volume": np.divide(*volumes), "size": front.sum(), **lost}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -105,8 +107,9 @@ def main() -> None:
     runs = {run.name: Judged(str(run), READING, Compute(threads=1)) for run in arguments.runs}
     space = next(iter(runs.values())).space
     encodings = rank.sample(space, space.size, np.random.default_rng(0))
+    accuracy = truth.from_table(arguments.table, space)(encodings)
     scores = {name: judged.scores(encodings) for name, judged in runs.items()}
-    print(record.save("fronts", figures(space, encodings, truth.from_table(arguments.table, space)(encodings), scores)))
+    print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores)))
 
 
 if __name__ == "__main__":

@@ -75,8 +75,8 @@ def planted(rng):
 def test_a_front_by_the_truth_loses_nothing_and_one_by_its_reverse_does(planted):
     _, _, accuracy, cost = planted
     right, wrong = fronts.worth(accuracy, accuracy, cost), fronts.worth(-accuracy, accuracy, cost)
-    assert (right["tau"], right["volume"], right["1"], right["5"]) == pytest.approx((1, 1, 0, 0))
-    assert wrong["tau"] == pytest.approx(-1)
+    assert [right[of] for of in ("tau", "tenth", "volume", "1", "5")] == pytest.approx([1, 1, 1, 0, 0])
+    assert (wrong["tau"], wrong["tenth"]) == pytest.approx((-1, -1))
     assert wrong["volume"] < 1
     assert wrong["1"] > wrong["5"] > 0
 

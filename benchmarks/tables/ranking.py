@@ -103,13 +103,15 @@ def corrected() -> str:
     return table(head, rows)
 
 
-def fronts() -> str:
+def fronts(space: str) -> str:
     """What a front is worth if a supernet's scores gave it, corrected or not: means over its seeds."""
-    r, found = record.load("fronts"), {}
+    r, found = record.load(f"fronts-{space}"), {}
     for kind, word in (("supernets", "supernet"), ("smoothed", "smoothed")):
         for name, by_number in r.get(kind, {}).items():
             found.setdefault(f"{name.rpartition('-')[0]} {word}", []).append(by_number)
     found["none"] = [r["alone"]]
+    what = f"All {r['networks']:,} networks of `{space}`; means over {r['draws']} draws of those trained, and of "
+    what += f"the {r['smooth']} that smooth:"
     rows = [["multiply-adds", "", *_worth([r["madds"]])]]
     for name, seeds in found.items():
         rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]
@@ -117,18 +119,22 @@ def fronts() -> str:
         "scores",
         "networks trained",
         "tau",
+        "in the best tenth",
         "on the front",
         "hypervolume",
         "the first gives up",
         "best of the first 5",
     ]
-    return f"{table(head, rows)}\n\n{source(r)}"
+    return f"{what}\n\n{table(head, rows)}\n\n{source(r)}"
 
 
 def _worth(found: list[dict]) -> list[str]:
-    keys = ("tau", "size", "volume", "1", "5")
-    tau, size, volume, first, fifth = (np.mean([each[key] for each in found]) for key in keys)
-    return [f"{tau:.2f}", f"{size:,.0f}", f"{volume:.4f}", f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
+    keys = ("tau", "tenth", "size", "volume", "1", "5")
+    tau, tenth, size, volume, first, fifth = (np.mean([each[key] for each in found]) for key in keys)
+    taus = sorted(f"{each['tau']:.2f}" for each in found)
+    seeds = f" ({taus[0]} to {taus[-1]})" if len(taus) > 1 else ""
+    lost = [f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
+    return [f"{tau:.2f}{seeds}", f"{tenth:.2f}", f"{size:,.0f}", f"{volume:.4f}", *lost]
 
 
 def _range(spread: dict, digits: int) -> str:
