@@ -32,8 +32,9 @@ READING = Reading(last_weights=True)
 
 
 def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[str, float]:
-    """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2): tau, of all and
-    inside the truly best tenth; the front's true hypervolume as a share of the true front's, and its size; by the number trained, the accuracy given up, 0..1.
+    """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2): tau, of all and inside the
+    truly best tenth; the front's true hypervolume as a share of the true front's, and its size; by the number trained,
+    the accuracy given up, 0..1.
     """
     front = nondominated(np.column_stack([-scores, cost]))
     volumes = (volume(accuracy, cost, rows) for rows in (front, nondominated(np.column_stack([-accuracy, cost]))))
