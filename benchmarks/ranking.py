@@ -92,7 +92,7 @@ BENCHES = {
             "medium": (
                 f"{CPU} --image-size 16 --train-images 45000 --score-images 1000 --epochs 16 --batch-size 64 --lr 0.1 "
                 "--space-options channels=8 cells=2",
-                300,
+                120,
             ),
             "dry": (f"{DRY} --space-options channels=4 cells=1", 12),
         },
