@@ -116,8 +116,9 @@ def main(config: Config) -> None:
     print(f"written to {path}")
     if content["corrected"]:
         print("to search with scores that these networks correct:")
-        smooth = f" --smooth {config.reading.smooth}" if config.reading.smooth else ""
-        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}{smooth}")
+        smooth = config.reading.smooth or (verdict.SMOOTH if verdict.smoothing_gains(content).low > 0 else 0)
+        flag = f" --smooth {smooth}" if smooth else ""
+        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}{flag}")
 
 
 if __name__ == "__main__":

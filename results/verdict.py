@@ -18,9 +18,12 @@ from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
+SMOOTHED = "smoothed"
+ORDERS = {"supernet": "supernet", SMOOTHED: SMOOTHED, **BASELINES}
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
+SMOOTH = 300  # networks at most whose scores smooth
 TRAINED, DRAWS = (10, 20, 40), 20  # networks that correct the others' scores, and how often they are drawn
 
 
@@ -59,6 +62,7 @@ def judge(
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
     orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True))}
+    orders[SMOOTHED] = smoothed(space, encodings, scores)
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
@@ -75,6 +79,18 @@ def judge(
         "size": ranking.size_bias(error, cost[0]).tolist(),
         "corrected": by_trained(space, encodings, scores, truth, rng),
     }
+
+
+def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores (N,) -> what `evo/search.py --smooth` would let stand for them, fitted to some of these networks."""
+    some = np.unique(np.linspace(0, len(scores) - 1, SMOOTH).astype(int))
+    return Correction(space, Trained(encodings[some], scores[some]))(encodings)
+
+
+def smoothing_gains(figures: dict) -> Estimate:
+    """How far the smoothed order is ahead of the supernet's, in tau."""
+    behind, low, high = figures["ahead"][SMOOTHED]
+    return Estimate(-behind, -high, -low)
 
 
 def by_trained(
@@ -146,13 +162,7 @@ def sentence(figures: dict) -> str:
 
 def show(figures: dict) -> None:
     """Prints the figures as tables that fit 80 columns, and the sentence."""
-    orders = ("supernet", *BASELINES)
-    rows = [[f"all {figures['networks']}", *(_estimate(figures["tau"][name]) for name in orders)]]
-    for share, found in figures["inside"].items():
-        values = (_estimate(found["tau"][name]) if found["tau"] else "too few" for name in orders)
-        rows.append([f"best {100 * float(share):.0f} % ({found['networks']})", *values])
-    rows.append(["Spearman, all", *(f"{figures['spearman'][name]:.3f}" for name in orders)])
-    _table("Kendall's tau with the truth (95 % confidence)", ["", "supernet", *BASELINES.values()], rows)
+    _show_orders(figures)
     first = figures["first"]
     rows = [["best true rank", *(str(first[n]["true_rank"]) for n in first)]]
     rows.append(["points of accuracy given up", *(f"{100 * first[n]['regret']:.2f}" for n in first)])
@@ -174,12 +184,31 @@ def show(figures: dict) -> None:
     _say(figures["sentence"])
 
 
+def _show_orders(figures: dict) -> None:
+    """Tau of every order, of all networks and of the truly best, and what smoothing gains."""
+    parts = {
+        "all": figures,
+        **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
+    }
+    rows = [
+        [noun, *(_estimate(found["tau"][name]) if found["tau"] else "too few" for found in parts.values())]
+        for name, noun in ORDERS.items()
+    ]
+    heads = [f"{part} ({found['networks']})" for part, found in parts.items()]
+    _table("Kendall's tau with the truth (95 % confidence)", ["", *heads], rows)
+    print("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in ORDERS.items()))
+    gain = smoothing_gains(figures)
+    print(
+        f"Smoothing gains  {gain.value:+.2f} ({gain.low:+.2f}..{gain.high:+.2f})  (evo/search.py --smooth {SMOOTH})\n"
+    )
+
+
 def _say(text: str) -> None:
     print(textwrap.fill(text, 80))
 
 
 def _estimate(values: Sequence[float]) -> str:
-    return "{:.3f} ({:.2f}..{:.2f})".format(*values)
+    return "{:.2f} ({:.2f}..{:.2f})".format(*values)
 
 
 def _percent(share: float) -> str:

@@ -228,6 +228,20 @@ def test_the_sentence_follows_the_planted_quality(quality, advice, capsys):
     assert "\N{HORIZONTAL ELLIPSIS}" not in out
 
 
+def test_smoothing_gains_where_options_add_up_and_scores_are_noisy_alone():
+    space, rng = digits_space(), np.random.default_rng(0)
+    encodings = rank.sample(space, 100, rng)
+    logs = np.log(space.cost(encodings)).T
+    for reached, noise, gains in (
+        (1 - 0.1 / logs[1], 0.001, True),
+        (rng.permutation(np.linspace(0.5, 0.9, 100)), 0.0, False),
+    ):
+        scores = reached + noise * rng.normal(size=100)
+        orders = {"supernet": scores, "smoothed": verdict.smoothed(space, encodings, scores)}
+        found = verdict.smoothing_gains(verdict.taus(orders, reached, rng))
+        assert (found.low > 0) == gains
+
+
 def test_the_lead_over_cost_is_the_difference_of_the_taus():
     found = figures(0.9)
     tau, ahead = found["tau"], found["ahead"]["madds"]
