@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import record
+from ranking import by_weight
 
 import search_spaces
-from evo.correction import Correction, Trained
 from results import ranking, verdict
 from supernet.oracle import TableOracle
 
@@ -41,9 +41,27 @@ def gained(changed: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> rankin
     return ranking.estimate(value.mean(), np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0))
 
 
-def smoothed(encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Scores (64,) -> what the networks' options say, fitted to them all."""
-    return Correction(search_spaces.load("three_edge"), Trained(encodings, scores))(encodings)
+def mended(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict[str, dict]:
+    """By mending tau and what it gains: of scores (T, 64), in the mean over them, and of their mean."""
+    space, mean, found = search_spaces.load("three_edge"), scores.mean(0), {}
+    rows = [verdict.mended(space, encodings, row) for row in (*scores, mean)]
+    for name in verdict.MENDS:
+        *each, of_mean = (row[name] for row in rows)
+        found[name] = {
+            "gt_tau": spread(ranking.gt_tau(np.stack(each), truth)),
+            "gained": gained(np.stack(each), scores, truth),
+            "of_the_mean": ranking.kendall(of_mean, truth),
+            "gained_of_the_mean": gained(of_mean[None], mean[None], truth),
+        }
+    return found
+
+
+def by_size_weight(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict[str, dict]:
+    """Tau by the weight of the size: of scores (T, 64), in the mean over them, and of their mean."""
+    space = search_spaces.load("three_edge")
+    each = [by_weight(space, encodings, row, truth) for row in scores]
+    steps = {weight: float(np.mean([tau[weight] for tau in each])) for weight in each[0]}
+    return {"at one step": steps, "mean of all steps": by_weight(space, encodings, scores.mean(0), truth)}
 
 
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
@@ -60,18 +78,15 @@ def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds:
     """Encodings (64, 3), scores (T, 64) at every step, truth (64,) and multiply-adds (64,)."""
     mean = scores.mean(0)
     averaged = {n: np.stack([scores[end - n : end].mean(0) for end in range(n, len(scores) + 1)]) for n in AVERAGED}
-    smooth = np.stack([smoothed(encodings, row) for row in (*scores, mean)])
     return {
         "steps": len(scores),
         "networks": len(truth),
         "gt_tau": spread(ranking.gt_tau(scores, truth)),
         "gt_tau_averaged": {str(n): spread(ranking.gt_tau(rows, truth)) for n, rows in averaged.items()},
-        "gt_tau_smoothed": spread(ranking.gt_tau(smooth[:-1], truth)),
         "tau_of_the_mean": ranking.kendall(mean, truth),
-        "tau_of_the_mean_smoothed": ranking.kendall(smooth[-1], truth),
-        "gained_by_smoothing": gained(smooth[:-1], scores, truth),
+        "mended": mended(encodings, scores, truth),
+        "by_size_weight": by_size_weight(encodings, scores, truth),
         "gained_by_averaging": gained(mean[None], scores, truth),
-        "gained_by_smoothing_the_mean": gained(smooth[-1:], mean[None], truth),
         "tau_of_multiply_adds": ranking.kendall(madds, truth),
         "tau_next_step": spread([ranking.kendall(a, b) for a, b in pairwise(scores)]),
         "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),

@@ -1,5 +1,5 @@
-"""What a front is worth in truth if a supernet's scores gave it: as they are, smoothed, corrected by networks trained
-alone, or both.
+"""What a front is worth in truth if a supernet's scores gave it: as they are, or mended (smoothed, sized or both), and
+corrected by networks trained alone or not.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
 The runs are of one space and named VARIANT-SEED. Every network of it is scored, as by a search that has seen all of it,
@@ -14,18 +14,17 @@ from pathlib import Path
 import numpy as np
 import record
 
-from evo import correction
 from evo.correction import Correction, Trained
+from evo.mending import Mending
 from evo.survival import nondominated
-from results import rank, ranking, truth
+from results import rank, ranking, truth, verdict
 from results.front import hypervolume
 from results.judged import Judged, Reading
 from search_spaces import SearchSpace
 from supernet.compute import Compute
 
-TRAINED = (0, 10, 20, 40)  # networks that correct
-SMOOTH = 300  # networks that smooth
-DRAWS = 20  # of these networks, and of those that smooth
+TRAINED = (0, 10, 40)  # networks that correct
+DRAWS = 20  # of these networks, and of those that a mending is fitted to
 FIRST = (1, 5)  # networks trained in the end
 LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
 READING = Reading(last_weights=True)
@@ -62,14 +61,14 @@ def corrected(space: SearchSpace, encodings, accuracy, scores: np.ndarray | None
     return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
 
 
-def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, seed: int) -> np.ndarray:
-    """Scores (N,) of all networks (N, L) -> what `evo/search.py --smooth` would let stand for them."""
+def mended(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, mend: Mending, seed: int) -> np.ndarray:
+    """Scores (N,) of all networks (N, L) -> what a search would let stand for them."""
     score = dict(zip(map(tuple, encodings.tolist()), scores, strict=True))
 
-    def accuracy(drawn: np.ndarray) -> np.ndarray:
-        return np.array([score[tuple(encoding)] for encoding in drawn.tolist()])
+    def accuracy(asked: np.ndarray) -> np.ndarray:
+        return np.array([score[tuple(encoding)] for encoding in asked.tolist()])
 
-    return correction.smoothing(space, accuracy, SMOOTH, seed)(encodings)
+    return mend.of(space, accuracy, seed)(encodings)
 
 
 def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -87,14 +86,16 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
     def drawn(scores: np.ndarray | None, n: int, seed: int) -> dict[str, float]:
         return worth(corrected(*known, scores, n, seed), accuracy, cost)
 
-    smooth = {name: [smoothed(space, encodings, s, seed) for seed in range(DRAWS)] for name, s in scores.items()}
+    def mends(scores: np.ndarray, mend: Mending) -> dict[str, dict]:
+        each = [mended(space, encodings, scores, mend, seed) for seed in range(DRAWS)]
+        return told(each.__getitem__, TRAINED)
+
+    kinds = {"supernet": Mending(), **verdict.MENDS}
     return {
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
-        "smooth": SMOOTH,
-        "supernets": {name: told(lambda seed, s=s: s, TRAINED) for name, s in scores.items()},
-        "smoothed": {name: told(s.__getitem__, TRAINED) for name, s in smooth.items()},
+        "supernets": {kind: {name: mends(s, mend) for name, s in scores.items()} for kind, mend in kinds.items()},
         "alone": told(lambda seed: None, TRAINED[1:]),
         "madds": worth(cost[:, 0], accuracy, cost),
     }

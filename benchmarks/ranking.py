@@ -18,10 +18,11 @@ import record
 from matplotlib import pyplot
 
 import search_spaces
-from evo import correction
+from evo.mending import Mending
 from results import rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.verdict import Meaningless
+from search_spaces import SearchSpace
 from supernet import command, files, train
 
 SCHEDULES = {
@@ -44,13 +45,14 @@ DENSITIES = {
     **{f"8 similar groups, {k} of 4 cells shared": f"--groups 8 --shared-prefix {k}" for k in range(1, 5)},
 }
 PLAIN = "recalibrated"
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the size
 READINGS = {
     PLAIN: Reading(last_weights=True),
     "running": Reading(last_weights=True, recalibrate=0),
     "batch": Reading(last_weights=True, batch_statistics=True),
     "moving average": Reading(),
     "mean of the last 3": Reading(last_weights=True, average=3),
-    "smoothed": Reading(last_weights=True, smooth=300),
+    **{name: Reading(last_weights=True, mending=mend) for name, mend in verdict.MENDS.items()},
     "fine-tuned": Reading(last_weights=True, finetune=8),
 }
 
@@ -186,10 +188,23 @@ def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
     """Tau of what costs nothing; and of the truth, smoothed as `--smooth` smooths a supernet: all that can leave."""
     space = search_spaces.load(one["space"])
     accuracy = truth.from_table(str(Path(arguments.tables) / BENCHES[space.name].table), space)
-    smoothing = correction.smoothing(space, accuracy, READINGS["smoothed"].smooth, 0)
-    orders = {"supernet": smoothing(np.array(one["encoding"]))}
-    smoothed = verdict.taus(orders, np.array(one["truth"]), np.random.default_rng(0))["tau"]["supernet"]
-    return {name: one["tau"][name] for name in verdict.BASELINES} | {"the truth, smoothed": smoothed}
+    smoothed = verdict.MENDS["smoothed"].of(space, accuracy, 0)
+    orders = {"supernet": smoothed(np.array(one["encoding"]))}
+    tau = verdict.taus(orders, np.array(one["truth"]), np.random.default_rng(0))["tau"]["supernet"]
+    return {name: one["tau"][name] for name in verdict.BASELINES} | {"the truth, smoothed": tau}
+
+
+def by_weight(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Tau of scores (N,) in which the size has a word, by its weight."""
+    fitted = {f"{w:g}": Mending(size_weight=w).fitted(space, encodings, scores) for w in WEIGHTS}
+    return {weight: ranking.kendall(sized(encodings, scores), truth) for weight, sized in fitted.items()}
+
+
+def by_weight_over(found: list[dict]) -> dict[str, float]:
+    """The same in the mean over the seeds of one variant."""
+    space = search_spaces.load(found[0]["space"])
+    taus = [by_weight(space, *(np.array(one[column]) for column in ("encoding", "score", "truth"))) for one in found]
+    return {weight: float(np.mean([tau[weight] for tau in taus])) for weight in taus[0]}
 
 
 def plot(space: str, found: dict, path: Path) -> None:
@@ -233,6 +248,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "variants": BENCHES[space].variants,
         "baselines": baselines(one, arguments),
         "supernets": supernets,
+        "by_size_weight": {variant: by_weight_over(found[variant, PLAIN]) for variant in supernets},
         "not_learned": sorted(refused),
         "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN]) for v in supernets if v != "strict"},
         "ahead_of_plain": {

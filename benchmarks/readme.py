@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,
     "ranking-corrected": ranking.corrected,
+    "ranking-sized": ranking.sized,
     **{f"fronts-{space}": partial(ranking.fronts, space) for space in ("nas_bench_macro", "nas_bench_201")},
     "reliability": reliability.reliability,
     "soak": reliability.soak,

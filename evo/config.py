@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evo import correction
 from evo import objectives as goals
 from evo.engine import CROWDED
+from evo.mending import Mending
 from evo.proposals.proposer import Proposals
 from evo.ratios import Ratios
 from supernet import train
@@ -57,8 +57,7 @@ class Config:
     """Stop after so many generations in which the hypervolume grew by less than a thousandth in all."""
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
-    smooth: int = 0
-    """Fit what the options say to the scores of so many networks, for example 300, and let it stand for every score."""
+    mending: Mending = field(default_factory=Mending)
     correct: Text = None
     """Correct the scores by networks trained alone: those of this ranking.json, which results/rank.py writes."""
     cut: Real = None
@@ -84,9 +83,8 @@ class Config:
             raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
         if self.supernet_of and self.table:
             raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
-        correction.check(self.smooth)
-        if (self.correct or self.smooth) and self.table:
-            raise ValueError("--correct and --smooth mend a supernet; a --table is the truth: leave out one of them")
+        if (self.correct or self.mending) and self.table:
+            raise ValueError("--correct, --smooth and --size-weight mend a supernet, and a --table is the truth")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

@@ -1,16 +1,13 @@
-"""A supernet's scores, smoothed by what the options say, or corrected by a few networks that were trained alone.
+"""A supernet's scores, corrected by a few networks that were trained alone.
 
 A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
 much. An option is taken to divide the error, so it gains most where much is left: the logarithm of a network's error
 alone is linear in that of its error in the supernet, in that of its multiply-adds and in its options, each of the three
 weighed as much as tells networks left out best (ridge regression, Hoerl and Kennard 1970).
-
-What a supernet says of a network beyond the sum of its options is mostly noise, and what shared weights have learned of
-one another: fitted to scores in place of true accuracies, the same model takes it out.
 Shapes: F networks trained, N others, D features of a group, L decisions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple, final
@@ -21,7 +18,7 @@ from search_spaces import SearchSpace
 from supernet import files
 
 VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to that of the noise
-FEWEST, MOST = 10, 2000  # networks that may correct; that may smooth, and take seconds
+FEWEST = 10  # networks that may be fitted to
 LEAST = 1e-3  # error that counts, so that its logarithm is finite
 NAME = "correction.json"
 
@@ -90,18 +87,6 @@ class Correction:
 
     def _scaled(self, groups: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [(group - mean) / scale for group, mean, scale in zip(groups, self.means, self.scales, strict=True)]
-
-
-def check(smooth: int) -> None:
-    """ValueError if so many networks cannot smooth."""
-    if smooth and not FEWEST <= smooth <= MOST:
-        raise ValueError(f"--smooth needs 0, or {FEWEST} to {MOST:,} networks, got {smooth}")
-
-
-def smoothing(space: SearchSpace, accuracy: Callable, n: int, seed: int) -> Correction:
-    """Of what a supernet says (`accuracy`: encodings (N, L) -> (N,)), fitted to n networks that are drawn."""
-    drawn = np.unique(space.sample(np.random.default_rng(seed), n), axis=0)
-    return Correction(space, Trained(drawn, accuracy(drawn)))
 
 
 def log_error(accuracy: np.ndarray) -> np.ndarray:

@@ -99,10 +99,8 @@ def load_own(config: Config) -> dict[str, user.Function]:
 
 
 def make_judge(config: Config, oracle, space: SearchSpace, trained: correction.Trained | None) -> Callable:
-    """Encodings (n, L) -> accuracies (n,): the supernet's, smoothed if asked for, corrected by what was trained."""
-    accuracy = oracle.accuracy
-    if config.smooth:
-        accuracy = correction.smoothing(space, accuracy, config.smooth, config.supernet.seed)
+    """Encodings (n, L) -> accuracies (n,): the supernet's, mended if asked for, corrected by what was trained."""
+    accuracy = config.mending.of(space, oracle.accuracy, config.supernet.seed)
     if trained is None:
         return accuracy
     corrected = correction.Correction(space, trained, accuracy(trained.encodings))

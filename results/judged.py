@@ -6,13 +6,13 @@ Shapes: N networks, L decisions.
 import copy
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from evo import correction
+from evo.mending import Mending
 from supernet import checkpoint, files, fit, run_folder, train
 from supernet.command import Text, Whole
 from supernet.compute import Compute, precision
@@ -37,8 +37,7 @@ class Reading:
     """Mean accuracy over so many of the last snapshots, the end of the training included."""
     finetune: int = 0
     """Steps that each network trains alone on what it inherits, before it is scored."""
-    smooth: int = 0
-    """Score networks by what their options say, fitted to the scores of so many others, for example 300."""
+    mending: Mending = field(default_factory=Mending)
 
     def __post_init__(self):
         if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
@@ -47,7 +46,6 @@ class Reading:
             raise ValueError("--batch-statistics and --recalibrate are two answers to the same question: give one")
         if self.average < 1 or self.finetune < 0:
             raise ValueError(f"need --average >= 1 and --finetune >= 0, got {self.average} and {self.finetune}")
-        correction.check(self.smooth)
 
 
 class Judged:
@@ -94,9 +92,9 @@ class Judged:
         """Accuracies (N,) of the encodings (N, L) at the end of the training."""
         return list(self.along(encodings, early=False).values())[-1]
 
-    def smoothing(self) -> correction.Correction:
-        """What `evo/search.py --smooth` would let stand for the scores at the end of the training."""
-        return correction.smoothing(self.space, self.scores, self.reading.smooth, self.config.seed)
+    def mended(self, encodings: np.ndarray) -> np.ndarray:
+        """What a search with this mending would let stand for the scores at the end of the training."""
+        return self.reading.mending.of(self.space, self.scores, self.config.seed)(encodings)
 
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""

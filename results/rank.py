@@ -20,7 +20,7 @@ import numpy as np
 from results import ranking, recipes, truth, verdict
 from results.judged import Judged, Reading
 from search_spaces import SearchSpace
-from supernet import files, fit
+from supernet import files, fit, run_folder
 from supernet.command import Run, Text, Whole, call
 from supernet.compute import Compute
 
@@ -93,15 +93,15 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     found = find(encodings)
-    if config.reading.smooth:
-        scores = net.smoothing()(encodings)
+    if config.reading.mending:
+        scores = net.mended(encodings)
     figures = verdict.judge(net.space, encodings, scores, found, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
-    about["reading"] = vars(config.reading)
+    about["reading"] = run_folder.flat(config.reading)
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
 
 
@@ -116,9 +116,8 @@ def main(config: Config) -> None:
     print(f"written to {path}")
     if content["corrected"]:
         print("to search with scores that these networks correct:")
-        smooth = config.reading.smooth or (verdict.SMOOTH if verdict.smoothing_gains(content).low > 0 else 0)
-        flag = f" --smooth {smooth}" if smooth else ""
-        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path}{flag}")
+        mending = config.reading.mending or verdict.advised(content)
+        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path} {mending.flags}".rstrip())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from torch import nn
 
 import search_spaces
 from evo import correction
+from evo.mending import Mending
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
@@ -281,8 +282,8 @@ def said(folder: Path) -> str:
     """By which name an accuracy of the run's search goes, which may be another than the supernet's own."""
     if (folder / correction.NAME).exists():
         return "supernet, corrected {:.4f}"
-    if run_folder.read(folder)["settings"].get("search", {}).get("smooth"):
-        return "supernet, smoothed  {:.4f}"
+    if run_folder.merge(Mending(), run_folder.read(folder)["settings"]):
+        return "supernet, mended    {:.4f}"
     return "the supernet said   {:.4f} on {}"
 
 

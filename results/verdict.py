@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from evo.correction import Correction, Trained
+from evo.mending import Mending
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
-SMOOTHED = "smoothed"
-ORDERS = {"supernet": "supernet", SMOOTHED: SMOOTHED, **BASELINES}
+MENDS = {mend.name: mend for mend in (Mending(300), Mending(size_weight=0.5), Mending(300, 0.5))}
+ORDERS = {"supernet": "supernet", **dict(zip(MENDS, ("smoothed", "sized", "both"), strict=True)), **BASELINES}
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
-SMOOTH = 300  # networks at most whose scores smooth
 TRAINED, DRAWS = (10, 20, 40), 20  # networks that correct the others' scores, and how often they are drawn
 
 
@@ -62,7 +62,7 @@ def judge(
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
     orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True))}
-    orders[SMOOTHED] = smoothed(space, encodings, scores)
+    orders |= mended(space, encodings, scores)
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
@@ -81,16 +81,25 @@ def judge(
     }
 
 
-def smoothed(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Scores (N,) -> what `evo/search.py --smooth` would let stand for them, fitted to some of these networks."""
-    some = np.unique(np.linspace(0, len(scores) - 1, SMOOTH).astype(int))
-    return Correction(space, Trained(encodings[some], scores[some]))(encodings)
+def mended(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L)."""
+    found = {}
+    for name, mend in MENDS.items():
+        some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
+        found[name] = mend.fitted(space, encodings[some], scores[some])(encodings, scores)
+    return found
 
 
-def smoothing_gains(figures: dict) -> Estimate:
-    """How far the smoothed order is ahead of the supernet's, in tau."""
-    behind, low, high = figures["ahead"][SMOOTHED]
-    return Estimate(-behind, -high, -low)
+def gains(figures: dict) -> dict[str, Estimate]:
+    """How far each mended order is ahead of the supernet's, in tau."""
+    behind = {name: Estimate(*figures["ahead"][name]) for name in MENDS}
+    return {name: Estimate(-value, -high, -low) for name, (value, low, high) in behind.items()}
+
+
+def advised(figures: dict) -> Mending:
+    """What gains most, of what gains at all."""
+    sure = {name: gain.value for name, gain in gains(figures).items() if gain.low > 0}
+    return MENDS[max(sure, key=sure.get)] if sure else Mending()
 
 
 def by_trained(
@@ -185,7 +194,7 @@ def show(figures: dict) -> None:
 
 
 def _show_orders(figures: dict) -> None:
-    """Tau of every order, of all networks and of the truly best, and what smoothing gains."""
+    """Tau of every order, of all networks and of the truly best, and what mending gains."""
     parts = {
         "all": figures,
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
@@ -196,11 +205,10 @@ def _show_orders(figures: dict) -> None:
     ]
     heads = [f"{part} ({found['networks']})" for part, found in parts.items()]
     _table("Kendall's tau with the truth (95 % confidence)", ["", *heads], rows)
-    print("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in ORDERS.items()))
-    gain = smoothing_gains(figures)
-    print(
-        f"Smoothing gains  {gain.value:+.2f} ({gain.low:+.2f}..{gain.high:+.2f})  (evo/search.py --smooth {SMOOTH})\n"
-    )
+    spearman = {noun: figures["spearman"][name] for name, noun in ORDERS.items() if name not in MENDS}
+    print("Spearman  " + ", ".join(f"{noun} {value:.2f}" for noun, value in spearman.items()) + "\n")
+    rows = [[MENDS[name].flags, "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain)] for name, gain in gains(figures).items()]
+    _table("Scores mended without any training", ["flags of evo/search.py", "tau gained"], rows)
 
 
 def _say(text: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import search_spaces
-from results import rank
+from results import rank, verdict
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fronts
@@ -102,7 +102,8 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     cost = space.cost(encodings)
     for n in fronts.TRAINED:
         expected = fronts.corrected(space, encodings, accuracy, scores, n, 0)
-        assert found["supernets"]["strict-0"][str(n)] == fronts.worth(expected, accuracy, cost)
-    assert list(found["alone"]) == ["10", "20", "40"]
-    smooth = fronts.smoothed(space, encodings, scores, 0)
-    assert found["smoothed"]["strict-0"]["0"] == fronts.worth(smooth, accuracy, cost)
+        assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.worth(expected, accuracy, cost)
+    assert list(found["alone"]) == ["10", "40"]
+    for name, mend in verdict.MENDS.items():
+        mended = fronts.mended(space, encodings, scores, mend, 0)
+        assert found["supernets"][name]["strict-0"]["0"] == fronts.worth(mended, accuracy, cost)

@@ -6,6 +6,7 @@ import numpy as np
 import record
 from ranking import CHANGES, PLAIN, READINGS
 
+from results import verdict
 from tables.text import plural, source, table
 
 
@@ -69,11 +70,8 @@ def deeper_insights() -> str:
         ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
         *([f"the same averaged over {n} steps", _range(tau, 3)] for n, tau in r["gt_tau_averaged"].items()),
         [f"the same averaged over all {r['steps']} steps", f"{r['tau_of_the_mean']:.3f}"],
-        ["at one step, smoothed by what the options say (`--smooth`)", _range(r["gt_tau_smoothed"], 3)],
-        ["averaged over all steps and smoothed", f"{r['tau_of_the_mean_smoothed']:.3f}"],
         ["tau gained by averaging (95 % interval)", _lead(r["gained_by_averaging"])],
-        ["by smoothing at one step", _lead(r["gained_by_smoothing"])],
-        ["by smoothing what is averaged", _lead(r["gained_by_smoothing_the_mean"])],
+        *(row for name, found in r["mended"].items() for row in _mended(name, found)),
         ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
         ["tau between a step and the next", _range(r["tau_next_step"], 3)],
         ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
@@ -85,6 +83,25 @@ def deeper_insights() -> str:
     ]
     head = [f"{r['networks']} networks", "mean (lowest to highest)"]
     return f"{table(head, rows)}\n\n{source(r)}"
+
+
+def _mended(name: str, found: dict) -> Iterator[list[str]]:
+    flags = f"`{verdict.MENDS[name].flags}`"
+    yield [f"at one step, {name} ({flags})", f"{_range(found['gt_tau'], 3)}; gained {_lead(found['gained'])}"]
+    gained = _lead(found["gained_of_the_mean"])
+    yield [f"averaged over all steps and {name}", f"{found['of_the_mean']:.3f}; gained {gained}"]
+
+
+def sized() -> str:
+    """Tau by the weight that the size has in the scores: of a published supernet, and of all that were trained."""
+    r = record.load("deeper_insights")
+    found = {f"`three_edge`, published, {name}": taus for name, taus in r["by_size_weight"].items()}
+    for r in _records():
+        taus = r.get("by_size_weight", {})
+        found |= {f"`{r['space']}`, {r['scale']}, {name}": tau for name, tau in taus.items()}
+    weights = next(iter(found.values()))
+    rows = [[name, *(f"{taus[weight]:.2f}" for weight in weights)] for name, taus in found.items()]
+    return table(["supernet", *(f"`--size-weight {weight}`" for weight in weights)], rows)
 
 
 def corrected() -> str:
@@ -106,12 +123,12 @@ def corrected() -> str:
 def fronts(space: str) -> str:
     """What a front is worth if a supernet's scores gave it, corrected or not: means over its seeds."""
     r, found = record.load(f"fronts-{space}"), {}
-    for kind, word in (("supernets", "supernet"), ("smoothed", "smoothed")):
-        for name, by_number in r.get(kind, {}).items():
-            found.setdefault(f"{name.rpartition('-')[0]} {word}", []).append(by_number)
+    for kind, by_run in r["supernets"].items():
+        for name, by_number in by_run.items():
+            found.setdefault(f"{name.rpartition('-')[0]} {kind}", []).append(by_number)
     found["none"] = [r["alone"]]
-    what = f"All {r['networks']:,} networks of `{space}`; means over {r['draws']} draws of those trained, and of "
-    what += f"the {r['smooth']} that smooth:"
+    what = f"All {r['networks']:,} networks of `{space}`; means over {r['draws']} draws of those trained, and of those "
+    what += "that mend:"
     rows = [["multiply-adds", "", *_worth([r["madds"]])]]
     for name, seeds in found.items():
         rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]

@@ -51,25 +51,6 @@ def test_options_that_divide_the_error_are_told_from_few_networks(rng):
     assert np.median(np.abs((1 - told) / error[60:] - 1)) < 0.05
 
 
-@pytest.mark.parametrize("name", SPACES)
-def test_smoothing_takes_out_what_is_more_than_the_sum_of_the_options(name, rng):
-    space = search_spaces.load(name)
-    encodings = np.unique(space.sample(rng, 600), axis=0)
-    weights = rng.random(correction.options(space, encodings).shape[1])
-
-    def truth(encodings):
-        return 0.5 + 0.1 * correction.options(space, encodings) @ weights
-
-    def noisy(encodings):  # and always equally wrong of the same network, as a supernet is
-        seeds = [np.random.default_rng(encoding).normal() for encoding in encodings]
-        return truth(encodings) + truth(encodings).std() * np.array(seeds)
-
-    others, found = encodings[:200], correction.smoothing(space, noisy, 300, seed=0)
-    before, after = (ranking.kendall(scores, truth(others)) for scores in (noisy(others), found(others)))
-    assert after > before + (0.02 if name == "darts" else 0.1)  # whose options are as many as the networks
-    assert (correction.smoothing(space, noisy, 300, seed=0)(others) == found(others)).all()
-
-
 def test_corrected_accuracies_are_accuracies(rng):
     space = search_spaces.load("digits")
     encodings, _, scores = biased(space, rng)

@@ -3,6 +3,7 @@ import pytest
 
 import search_spaces
 from evo.correction import Correction, Trained
+from evo.mending import Mending
 from results import judged
 from results.judged import Judged, Reading
 from supernet import train
@@ -53,10 +54,10 @@ def test_scores_are_kept_in_pieces_and_read_again(run, monkeypatch):
 
 
 def test_smoothing_is_that_of_a_search_with_this_seed(run):
-    net = read(run, smooth=20)
+    net = read(run, mending=Mending(20))
     drawn = np.unique(SPACE.sample(np.random.default_rng(net.config.seed), 20), axis=0)
     expected = Correction(SPACE, Trained(drawn, net.scores(drawn)))(ENCODINGS)
-    assert (net.smoothing()(ENCODINGS) == expected).all()
+    assert (net.mended(ENCODINGS) == expected).all()
     assert (expected != net.scores(ENCODINGS)).any()
 
 
@@ -67,7 +68,6 @@ def test_smoothing_is_that_of_a_search_with_this_seed(run):
         ({"recalibrate": 100, "batch_statistics": True}, "--batch-statistics and --recalibrate"),
         ({"average": 0}, "--average >= 1"),
         ({"finetune": -1}, "--finetune >= 0"),
-        ({"smooth": 9}, "--smooth needs 0, or 10 to 2,000 networks, got 9"),
     ],
 )
 def test_wrong_readings(reading, message):

@@ -10,6 +10,7 @@ import pytest
 
 import search_spaces
 from evo import search
+from evo.mending import Mending
 from results import front, rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.recipes import Recipe
@@ -207,7 +208,9 @@ def figures(quality: float) -> dict:
     encodings = rank.sample(space, 200, rng)
     madds = space.cost(encodings)[:, 0]
     reached = madds / madds.std() + rng.normal(size=200)  # cost alone tells half
-    return verdict.judge(space, encodings, quality * reached + (1 - quality) * rng.normal(size=200), reached, rng)
+    scores = quality * reached + (1 - quality) * rng.normal(size=200)
+    scores, reached = (0.8 + 0.03 * (values - values.mean()) for values in (scores, reached))
+    return verdict.judge(space, encodings, scores, reached, rng)
 
 
 @pytest.mark.parametrize(
@@ -237,9 +240,20 @@ def test_smoothing_gains_where_options_add_up_and_scores_are_noisy_alone():
         (rng.permutation(np.linspace(0.5, 0.9, 100)), 0.0, False),
     ):
         scores = reached + noise * rng.normal(size=100)
-        orders = {"supernet": scores, "smoothed": verdict.smoothed(space, encodings, scores)}
-        found = verdict.smoothing_gains(verdict.taus(orders, reached, rng))
-        assert (found.low > 0) == gains
+        orders = {"supernet": scores, **verdict.mended(space, encodings, scores)}
+        found = verdict.taus(orders, reached, rng)
+        assert (verdict.gains(found)["smoothed"].low > 0) == gains
+        assert bool(verdict.advised(found)) == gains
+
+
+def test_what_gains_most_is_advised_if_it_gains_at_all():
+    def ahead(gain: float) -> tuple:
+        return (-gain, -gain - 0.1, -gain + 0.1)
+
+    names = list(verdict.MENDS)
+    for gained, best in (([0.2, 0.3, 0.25], 1), ([0.05, 0.02, 0.0], None), ([0.05, 0.0, 0.15], 2)):
+        found = verdict.advised({"ahead": dict(zip(names, map(ahead, gained), strict=True))})
+        assert found == (Mending() if best is None else verdict.MENDS[names[best]])
 
 
 def test_the_lead_over_cost_is_the_difference_of_the_taus():

@@ -52,9 +52,9 @@ def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):
     assert again.out == outcome.out
     assert (run / "trained" / "A.safetensors").stat().st_mtime_ns == before
     settings = run_folder.read(run)
-    settings["settings"]["search"]["smooth"] = 300
+    settings["settings"]["search"]["size_weight"] = 0.5
     files.save_json(run / "settings.json", settings)
-    assert "supernet, smoothed  0." in script(train, run, "--pick", "A", *QUICK).out
+    assert "supernet, mended    0." in script(train, run, "--pick", "A", *QUICK).out
     (run / "correction.json").touch()  # as of a search that corrected what the supernet said
     corrected = script(train, run, "--pick", "A", *QUICK).out
     assert "supernet, corrected 0." in corrected
