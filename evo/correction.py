@@ -3,7 +3,7 @@
 A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
 much. An option is taken to divide the error, so it gains most where much is left: the logarithm of a network's error
 alone is linear in that of its error in the supernet, in that of its multiply-adds and in its options, each of the three
-weighed as much as tells networks left out best (ridge regression, Hoerl and Kennard 1970).
+weighed by how that tells networks left out (ridge regression, Hoerl and Kennard 1970).
 Shapes: F networks trained, N others, D features of a group, L decisions.
 """
 
@@ -19,6 +19,7 @@ from supernet import files
 
 VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to that of the noise
 FEWEST = 10  # networks that may be fitted to
+TINY = 1e-300  # where the truth is constant
 LEAST = 1e-3  # error that counts, so that its logarithm is finite
 NAME = "correction.json"
 
@@ -73,7 +74,7 @@ class Correction:
         self.scales = [1.0] + [max(group.std(), 1e-9) for group in groups[1:]]
         truth = log_error(trained.accuracy)
         self.mean = truth.mean()
-        self.weights = best_weights(self._scaled(groups), truth - self.mean)
+        self.weights = mean_weights(self._scaled(groups), truth - self.mean)
 
     def __call__(self, encodings: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
         """Encodings (N, L) and their scores (N,) -> accuracies (N,), each in [0, 1]."""
@@ -106,17 +107,19 @@ def options(space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
     return found
 
 
-def best_weights(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
+def mean_weights(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
     """Groups (F, D) and what they should sum to, (F,), both around 0 -> the weights (D,) of each group.
 
-    Ridge regression, each group's weights as free as tells each network best from the others (Allen 1974, PRESS).
+    Ridge regression with every group's weights as free as each of VARIANCES lets them be; the mean over all
+    combinations, which count as they tell each network from the others (pseudo-BMA, arXiv 1704.02030).
     """
-    best, weights = np.inf, []
     products = [group @ group.T for group in groups]
+    found, fits = [], []
     for variances in product(VARIANCES, repeat=len(groups)):
         inverse = np.linalg.inv(np.eye(len(truth)) + sum(v * p for v, p in zip(variances, products, strict=True)))
         solved = inverse @ truth
-        error = ((solved / np.diag(inverse)) ** 2).sum()  # of each network, told from the others
-        if error < best:
-            best, weights = error, [v * group.T @ solved for v, group in zip(variances, groups, strict=True)]
-    return weights
+        left_out = solved / np.diag(inverse)  # error of each network, told from the others
+        fits.append(-len(truth) / 2 * np.log(max((left_out**2).sum(), TINY)))
+        found.append([v * group.T @ solved for v, group in zip(variances, groups, strict=True)])
+    counts = np.exp(np.array(fits) - max(fits))
+    return [np.average(weights, axis=0, weights=counts) for weights in zip(*found, strict=True)]

@@ -42,6 +42,13 @@ def test_scores_that_say_nothing_are_told_from_the_rest(rng):
     np.testing.assert_allclose(told, Correction(space, trained)(encodings), atol=0.02)
 
 
+def test_equal_accuracies_are_told_of_all(rng):
+    space = search_spaces.load("digits")
+    encodings = space.sample(rng, 30)
+    told = Correction(space, Trained(encodings[:10], np.full(10, 0.8)))(encodings)
+    np.testing.assert_allclose(told, 0.8)
+
+
 def test_options_that_divide_the_error_are_told_from_few_networks(rng):
     space = search_spaces.load("nas_bench_macro")
     encodings = np.unique(space.sample(rng, 500), axis=0)
@@ -71,7 +78,7 @@ def test_equal_networks_have_equal_options_and_others_have_others(name, rng):
     np.testing.assert_allclose(found.sum(1), np.sqrt(decisions))
 
 
-def test_the_weights_are_those_of_the_ridge_regression_that_tells_networks_left_out_best(rng):
+def test_the_weights_are_the_mean_of_ridge_regressions_that_count_as_they_tell_networks_left_out(rng):
     group, truth = rng.normal(size=(30, 3)), rng.normal(size=30)
     group -= group.mean(0)
     truth += group @ [0.6, -0.4, 0.0] - truth.mean()
@@ -79,9 +86,12 @@ def test_the_weights_are_those_of_the_ridge_regression_that_tells_networks_left_
     def ridge(x, y, variance):
         return np.linalg.solve(x.T @ x + np.eye(3) / variance, x.T @ y)
 
-    def error(variance):
+    def density(variance):  # of networks left out, as normal errors have it at their own deviation
         others = [np.arange(30) != i for i in range(30)]
-        return sum((truth[i] - group[i] @ ridge(group[o], truth[o], variance)) ** 2 for i, o in enumerate(others))
+        errors = [truth[i] - group[i] @ ridge(group[o], truth[o], variance) for i, o in enumerate(others)]
+        return np.mean(np.square(errors)) ** (-30 / 2)
 
-    (weights,) = correction.best_weights([group], truth)
-    np.testing.assert_allclose(weights, ridge(group, truth, min(correction.VARIANCES, key=error)))
+    counts = np.array([density(variance) for variance in correction.VARIANCES])
+    mean = sum(c * ridge(group, truth, v) for c, v in zip(counts / counts.sum(), correction.VARIANCES, strict=True))
+    (weights,) = correction.mean_weights([group], truth)
+    np.testing.assert_allclose(weights, mean)
