@@ -71,8 +71,12 @@ def mended(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, mend: 
     return mend.of(space, accuracy, seed)(encodings)
 
 
-def mean(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Of draws: means, but medians of what is given up, which one draw in many makes large, and the most of it."""
+    columns = {name: [each[name] for each in found] for name in found[0]}
+    lost = {str(n) for n in FIRST}
+    middle = {name: float((np.median if name in lost else np.mean)(column)) for name, column in columns.items()}
+    return middle | {f"{name}_most": float(np.max(columns[name])) for name in sorted(lost)}
 
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
@@ -80,8 +84,8 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
     cost, known = space.cost(encodings), (space, encodings, accuracy)
 
     def told(given: Callable, numbers: Sequence[int]) -> dict[str, dict]:
-        """Of the scores given(seed): means over the draws."""
-        return {str(n): mean([drawn(given(seed), n, seed) for seed in range(DRAWS)]) for n in numbers}
+        """Of the scores given(seed), over the draws."""
+        return {str(n): over([drawn(given(seed), n, seed) for seed in range(DRAWS)]) for n in numbers}
 
     def drawn(scores: np.ndarray | None, n: int, seed: int) -> dict[str, float]:
         return worth(corrected(*known, scores, n, seed), accuracy, cost)
@@ -97,7 +101,7 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
         "draws": DRAWS,
         "supernets": {kind: {name: mends(s, mend) for name, s in scores.items()} for kind, mend in kinds.items()},
         "alone": told(lambda seed: None, TRAINED[1:]),
-        "madds": worth(cost[:, 0], accuracy, cost),
+        "madds": over([worth(cost[:, 0], accuracy, cost)]),
     }
 
 

@@ -102,8 +102,16 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     cost = space.cost(encodings)
     for n in fronts.TRAINED:
         expected = fronts.corrected(space, encodings, accuracy, scores, n, 0)
-        assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.worth(expected, accuracy, cost)
+        assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.over(
+            [fronts.worth(expected, accuracy, cost)]
+        )
     assert list(found["alone"]) == ["10", "40"]
     for name, mend in verdict.MENDS.items():
         mended = fronts.mended(space, encodings, scores, mend, 0)
-        assert found["supernets"][name]["strict-0"]["0"] == fronts.worth(mended, accuracy, cost)
+        assert found["supernets"][name]["strict-0"]["0"] == fronts.over([fronts.worth(mended, accuracy, cost)])
+
+
+def test_one_draw_in_many_moves_means_but_not_what_is_usually_given_up():
+    draws = [{"tau": 0.5, "1": 0.02, "5": 0.01}] * 4 + [{"tau": 1.0, "1": 0.8, "5": 0.02}]
+    found = fronts.over(draws)
+    assert found == pytest.approx({"tau": 0.6, "1": 0.02, "1_most": 0.8, "5": 0.01, "5_most": 0.02})

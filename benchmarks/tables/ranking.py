@@ -128,7 +128,7 @@ def fronts(space: str) -> str:
             found.setdefault(f"{name.rpartition('-')[0]} {kind}", []).append(by_number)
     found["none"] = [r["alone"]]
     what = f"All {r['networks']:,} networks of `{space}`; means over {r['draws']} draws of those trained, and of those "
-    what += "that mend:"
+    what += "that mend, of what is given up medians, and in brackets the most:"
     rows = [["multiply-adds", "", *_worth([r["madds"]])]]
     for name, seeds in found.items():
         rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]
@@ -146,12 +146,16 @@ def fronts(space: str) -> str:
 
 
 def _worth(found: list[dict]) -> list[str]:
-    keys = ("tau", "tenth", "size", "volume", "1", "5")
-    tau, tenth, size, volume, first, fifth = (np.mean([each[key] for each in found]) for key in keys)
+    tau, tenth, size, volume = (np.mean([each[key] for each in found]) for key in ("tau", "tenth", "size", "volume"))
     taus = sorted(f"{each['tau']:.2f}" for each in found)
     seeds = f" ({taus[0]} to {taus[-1]})" if len(taus) > 1 else ""
-    lost = [f"{100 * first:.2f}", f"{100 * fifth:.2f}"]
+    lost = [_lost([each[n] for each in found], [each[f"{n}_most"] for each in found]) for n in ("1", "5")]
     return [f"{tau:.2f}{seeds}", f"{tenth:.2f}", f"{size:,.0f}", f"{volume:.4f}", *lost]
+
+
+def _lost(middle: list[float], most: list[float]) -> str:
+    """In points of accuracy; the most of all draws, if there are any."""
+    return f"{100 * np.mean(middle):.2f}" + (f" ({100 * max(most):.2f})" if most != middle else "")
 
 
 def _range(spread: dict, digits: int) -> str:
