@@ -147,7 +147,13 @@ def inside(orders: dict[str, np.ndarray], truth: np.ndarray, share: float, rng: 
 
 
 def sentence(figures: dict) -> str:
-    """What a person should do."""
+    """What a person should do, and what mended scores would reach if they gain."""
+    mending = advised(figures)
+    mended = f" With {mending.flags} its tau is {figures['tau'][mending.name][0]:.2f}." if mending else ""
+    return f"{_as_it_is(figures)}{mended}"
+
+
+def _as_it_is(figures: dict) -> str:
     tau = {name: Estimate(*values).value for name, values in figures["tau"].items()}
     rival = max(BASELINES, key=tau.get)
     against = f"(tau {tau['supernet']:.2f} against {tau[rival]:.2f})"

@@ -132,12 +132,19 @@ class Chain(SearchSpace):
         fixed, tables = self._cost_tables
         return np.stack([fixed + sum(t.min(0) for t in tables), fixed + sum(t.max(0) for t in tables)])
 
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """What each layer is given, (C, H, W)."""
+        shapes = [cost.measure(self.stem, (self.in_channels, self.image_size, self.image_size))[1]]
+        for layer in self.layers[:-1]:
+            shapes.append(cost.measure(partial(layer.block, 0), shapes[-1])[1])
+        return shapes
+
     def parts(self) -> list[list[list[Part]]]:
-        shape, table = cost.measure(self.stem, (self.in_channels, self.image_size, self.image_size))[1], []
-        for layer in self.layers:
-            table.append([[Part(partial(layer.block, k), shape)] for k in range(len(layer.options))])
-            shape = cost.measure(partial(layer.block, 0), shape)[1]
-        return table
+        return [
+            [[Part(partial(layer.block, k), shape)] for k in range(len(layer.options))]
+            for layer, shape in zip(self.layers, self._shapes, strict=True)
+        ]
 
     def picked(self, encodings) -> tuple[np.ndarray, np.ndarray]:
         encodings = self.check(encodings)

@@ -16,7 +16,7 @@ from torchvision import datasets
 
 from supernet import memory
 from supernet.progress import Progress
-from supernet.stream import Stream, rgb
+from supernet.stream import Stream, check_classes, rgb
 
 DEFAULT_SIZE = 224
 
@@ -146,9 +146,8 @@ def _read(samples: list[tuple[str, int]], size: int, skip_corrupt: bool) -> Imag
                 corrupt.append(path)
             progress.advance()
     if corrupt:
+        check_classes(samples, set(corrupt))
         print(f"skipped {len(corrupt)} unreadable images, the first is {corrupt[0]}")
-    if not images:
-        raise ValueError(f"no readable image beside {samples[0][0]}")
     return Images(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
 
 

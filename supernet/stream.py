@@ -5,7 +5,7 @@ image, resized so that 224 pixels of 256 remain. Shapes: N images, B batch, C = 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +44,14 @@ def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
     """8 to 100 % of the image, of a shape between 3:4 and 4:3, mirrored half the time: a function of the seed."""
     with seeded(seed, CPU):
         return v2.RandomHorizontalFlip()(v2.RandomResizedCrop(size, antialias=True)(image))
+
+
+def check_classes(samples: Sequence[tuple[str, int]], skipped: Collection[str]) -> None:
+    """ValueError if no file of a class is left."""
+    left = {label for path, label in samples if path not in skipped}
+    for path, label in samples:
+        if label not in left:
+            raise ValueError(f"{path} cannot be read, nor any other image of its class beside it; mend them")
 
 
 def _size(path: str) -> int:
@@ -168,4 +176,5 @@ class Stream:
             images, labels = (part.to(self.device, non_blocking=True) for part in batch[:2])
             yield batch._replace(images=images, labels=labels)
         if len(self.skipped) > known:
+            check_classes(self.samples, self.skipped)
             print(f"skipped {len(self.skipped)} unreadable images so far, one is {min(self.skipped)}")

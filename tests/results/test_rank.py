@@ -202,6 +202,7 @@ def digits_space():
     return search_spaces.load("digits")
 
 
+@cache
 def figures(quality: float) -> dict:
     """Of planted scores: so much of the truth, the rest noise."""
     space, rng = digits_space(), np.random.default_rng(0)
@@ -224,6 +225,7 @@ def figures(quality: float) -> dict:
 def test_the_sentence_follows_the_planted_quality(quality, advice, capsys):
     found = figures(quality)
     assert advice in verdict.sentence(found)
+    assert ("With --" in verdict.sentence(found)) == bool(verdict.advised(found))
     verdict.show({**found, "gt_tau": {"3": 0.5}, "s_tau": None, "sentence": verdict.sentence(found)})
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80

@@ -31,7 +31,7 @@ def photographs(tmp_path_factory):
 
 
 def config(root, **more) -> DataConfig:
-    return DataConfig(data="folder", data_root=str(root), stream=True, **{"image_size": 64, "workers": 0} | more)
+    return DataConfig(data="folder", data_root=str(root), **{"stream": True, "image_size": 64, "workers": 0} | more)
 
 
 def batches(data, size=4, seed=0):
@@ -134,6 +134,15 @@ def test_skipped_images_are_counted_and_no_batch_changes_its_shape(with_broken, 
     assert len(data.score.labels) == 4 - (2 - len(lost))
     assert len(data.score.images) == len(data.score.labels)
     assert [len(labels) for _, labels in data.test.chunks(4)] == [3, 3]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_class_of_which_nothing_can_be_read_ends_it(photographs, tmp_path, streamed):
+    root = shutil.copytree(photographs, tmp_path / "broken")
+    for path in (root / "val" / "n01440764").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"n01440764.* cannot be read, nor any other image of its class"):
+        list(load(config(root, stream=streamed, score_images=4, skip_corrupt=True)).test.chunks(8))
 
 
 def test_halves_of_a_stream_share_nothing(photographs):
