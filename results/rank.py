@@ -114,10 +114,11 @@ def main(config: Config) -> None:
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)
     print(f"written to {path}")
-    if content["corrected"]:
-        print("to search with scores that these networks correct:")
-        mending = config.reading.mending or verdict.advised(content)
-        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} --correct {path} {mending.flags}".rstrip())
+    correct = [f"--correct {path}"] if verdict.corrects(content) else []
+    flags = " ".join([*correct, (config.reading.mending or verdict.advised(content)).flags]).strip()
+    if flags:
+        print("to search with scores that rank better here:")
+        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} {flags}")
 
 
 if __name__ == "__main__":

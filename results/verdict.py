@@ -102,6 +102,12 @@ def advised(figures: dict) -> Mending:
     return MENDS[max(sure, key=sure.get)] if sure else Mending()
 
 
+def corrects(figures: dict) -> bool:
+    """Whether as many networks trained alone as were tried rank the others better than the supernet does."""
+    found = list(figures["corrected"].values())
+    return bool(found) and found[-1]["corrected"] > found[-1]["supernet"]
+
+
 def by_trained(
     space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, rng: np.random.Generator
 ) -> dict[str, dict]:

@@ -85,6 +85,17 @@ def test_the_command_that_it_ends_with_searches_with_corrected_scores(script, ru
     assert ranking.kendall(np.array([point["accuracy"] for point in points]), np.arange(len(points))) > 0.8
 
 
+def test_networks_that_correct_nothing_are_not_advised(script, run, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    noise = np.random.default_rng(0)
+    monkeypatch.setattr(truth, "trained", lambda *how: noise.uniform(0.5, 0.9, len(how[-1])))
+    monkeypatch.setattr(verdict, "corrected", lambda *how: {"supernet": 0.2, "corrected": 0.1, "without": 0.0})
+    outcome = script(rank, "run", *QUICK, "--networks", "20")
+    assert outcome.code == 0, outcome.err
+    assert "--correct run" not in outcome.out
+    assert "written to run" in outcome.out
+
+
 def test_networks_are_trained_once_and_called_again_it_says_the_same(script, run, monkeypatch):
     monkeypatch.chdir(run.parent)
     outcome = script(rank, "run", *QUICK)
