@@ -27,7 +27,7 @@ TRAINED = (0, 10, 40)  # networks that correct
 DRAWS = 20  # of these networks, and of those that a mending is fitted to
 FIRST = (1, 5)  # networks trained in the end
 LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
-READING = Reading(last_weights=True)
+READING = Reading()
 
 
 def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[str, float]:

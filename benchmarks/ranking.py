@@ -33,8 +33,6 @@ SCHEDULES = {
 }
 CHANGES = {  # beyond FairNAS's algorithm, or back to it
     "summed": "--shared-gradient sum",
-    "taught": "--teach 0.5",
-    "capacity": "--capacity 1",
     "pruned": "--prune 0.5",
 }
 DENSITIES = {
@@ -47,13 +45,12 @@ DENSITIES = {
 PLAIN = "recalibrated"
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the size
 READINGS = {
-    PLAIN: Reading(last_weights=True),
-    "running": Reading(last_weights=True, recalibrate=0),
-    "batch": Reading(last_weights=True, batch_statistics=True),
-    "moving average": Reading(),
-    "mean of the last 3": Reading(last_weights=True, average=3),
-    **{name: Reading(last_weights=True, mending=mend) for name, mend in verdict.MENDS.items()},
-    "fine-tuned": Reading(last_weights=True, finetune=8),
+    PLAIN: Reading(),
+    "running": Reading(recalibrate=0),
+    "batch": Reading(batch_statistics=True),
+    "mean of the last 3": Reading(average=3),
+    **{name: Reading(mending=mend) for name, mend in verdict.MENDS.items()},
+    "fine-tuned": Reading(finetune=8),
 }
 
 
@@ -65,7 +62,7 @@ class Bench(NamedTuple):
     scales: dict[str, tuple[str, int]]
 
 
-KEPT = "--ema 0.99 --label-smoothing 0"
+KEPT = "--label-smoothing 0"
 CPU = f"{KEPT} --snapshots 1 --weight-decay 1e-4 --threads 1"
 SCALES = ("full", "medium", "reduced", "dry")  # the largest first
 DRY = f"{CPU} --image-size 8 --train-images 640 --score-images 1000 --epochs 3 --batch-size 16 --lr 0.05"

@@ -31,8 +31,6 @@ class Reading:
     """Training images that measure each network's BatchNorm statistics; 0: the running ones. Default: as the run."""
     batch_statistics: bool = False
     """Take the statistics of the scored images' own batches instead."""
-    last_weights: bool = False
-    """Of a run with --ema: the last weights, not their mean."""
     average: int = 1
     """Mean accuracy over so many of the last snapshots, the end of the training included."""
     finetune: int = 0
@@ -56,7 +54,6 @@ class Judged:
         self.saved = run_folder.require(self.folder)
         settings = self.saved["settings"].get("supernet", {})
         settings = settings if data_root is None else {**settings, "data_root": data_root}
-        settings = {**settings, "ema": 0.0} if reading.last_weights else settings
         merged = run_folder.merge(train.Config(), {"supernet": settings})
         self.config = replace(merged, run=run, compute=compute)
         self.space, self.data = train.load_inputs(self.config)
@@ -98,9 +95,9 @@ class Judged:
 
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
-        reading, mean = self.reading, self.config.schedule.ema > 0
+        reading = self.reading
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
-        told = [self.recalibrate, mean, how | precision(self.config.compute.context(self.data.mean.device))]
+        told = [self.recalibrate, how | precision(self.config.compute.context(self.data.mean.device))]
 
         @cache
         def oracle():

@@ -16,8 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from supernet import averaging, checkpoint
-from supernet.averaging import Average
+from supernet import checkpoint
 from supernet.command import Real, Whole
 from supernet.data import Data
 from supernet.draws import seeded
@@ -102,14 +101,12 @@ def fit(
     meta: dict,
     title: str,
     keep: int = 0,
-    decay: float = 0.0,
     team: Team | None = None,
 ) -> list[dict]:
     """Trains `net` in place, from `path` if it holds a checkpoint; returns one row of figures per epoch.
 
     Each process of the `team` computes its share of every batch; the first one writes.
-    The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none. With a `decay`
-    checkpoints and snapshots hold the weights' moving average too.
+    The weights of every `keep`-th epoch stay as a snapshot beside it, see `snapshots`; 0: of none.
     `backward(images, labels, step)` leaves the gradients of one update in `net` and gives its losses, detached;
     `step` counts from 0 over all epochs. FloatingPointError if a loss is no number: `path` then holds the last
     good epoch.
@@ -119,26 +116,26 @@ def fit(
     for parameter in net.parameters():  # PyTorch's fused SGD wants them all from the first step on
         optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     (_snapshot(path, 0).parent if keep else path.parent).mkdir(parents=True, exist_ok=True)
-    average, team = Average(net, decay), team or Team()
-    history = team.in_turn(lambda: _restore(net, optimizer, average, path, meta, data.steps(recipe.batch_size)))
+    team = team or Team()
+    history = team.in_turn(lambda: _restore(net, optimizer, path, meta))
     with Progress(title, recipe.epochs, len(history)) as progress:
         for epoch in range(len(history), recipe.epochs):
             start, rng = time.monotonic(), np.random.default_rng((seed, epoch))
             steps = Steps(progress, epoch, data, recipe, MEND)
-            loss = team.mean(_epoch(net, backward, optimizer, average, data, steps, rng, team))
+            loss = team.mean(_epoch(net, backward, optimizer, data, steps, rng, team))
             team.average_statistics(net)
             figures = {"loss": loss, "accuracy": evaluate(net)}
             history.append({"epoch": epoch + 1, **figures, "seconds": time.monotonic() - start})
             if keep and (epoch + 1) % keep == 0 and team.first:
-                checkpoint.save(_snapshot(path, epoch + 1), _state(net, average), {**meta, "history": history})
+                checkpoint.save(_snapshot(path, epoch + 1), _state(net), {**meta, "history": history})
             if team.first:
-                tensors = _state(net, average) | _momentum(net, optimizer)
+                tensors = _state(net) | _momentum(net, optimizer)
                 checkpoint.save(path, tensors, {**meta, "history": history}, True)
             progress.advance(1, **figures)
     return history
 
 
-def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, steps: Steps, rng, team: Team) -> float:
+def _epoch(net, backward: Backward, optimizer, data: Data, steps: Steps, rng, team: Team) -> float:
     """The mean loss of one epoch, of this process's images."""
     net.train()
     draws = int(rng.integers(2**63))
@@ -149,7 +146,6 @@ def _epoch(net, backward: Backward, optimizer, average: Average, data: Data, ste
             number = steps.number
             losses = team.step(net, lambda x, y, n=number: backward(x, y, n), images, labels, draws + number)
             optimizer.step()
-            average.update()
             steps.passed(losses.mean())
     return steps.mean()
 
@@ -169,8 +165,8 @@ def accuracy(
     return right / len(labels)
 
 
-def _state(net: nn.Module, average: Average) -> dict[str, torch.Tensor]:
-    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()} | average.tensors()
+def _state(net: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"net.{name}": tensor for name, tensor in net.state_dict().items()}
 
 
 def _momentum(net: nn.Module, optimizer: torch.optim.SGD) -> dict[str, torch.Tensor]:
@@ -188,18 +184,16 @@ def snapshots(path: Path) -> dict[int, Path]:
     return {int(found.stem): found for found in sorted(path.with_name("epochs").glob(f"[0-9]*{path.suffix}"))}
 
 
-def weights(tensors: dict[str, torch.Tensor], mean: bool = False) -> dict[str, torch.Tensor]:
-    """The network's part of a checkpoint, as a state dict; or the `mean` of the weights, if it was kept."""
-    prefix = averaging.PREFIX if mean else "net."
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The network's part of a checkpoint, as a state dict."""
+    return {name.removeprefix("net."): tensor for name, tensor in tensors.items() if name.startswith("net.")}
 
 
-def _restore(net: nn.Module, optimizer: torch.optim.SGD, average: Average, path: Path, meta: dict, steps: int):
-    """The history, of epochs of so many steps; net, optimiser and average go on from there."""
+def _restore(net: nn.Module, optimizer: torch.optim.SGD, path: Path, meta: dict) -> list[dict]:
+    """The history; net and optimiser go on from there."""
     tensors, history = checkpoint.resume(path, meta, "--run")
     if history:
         checkpoint.fill(net, weights(tensors), path)
-        average.restore(tensors, steps * len(history))
     for name, parameter in net.named_parameters():
         if f"momentum.{name}" in tensors:
             optimizer.state[parameter]["momentum_buffer"].copy_(tensors[f"momentum.{name}"])  # keeps its strides

@@ -1,9 +1,8 @@
-"""How the paths of a training follow each other, and what is made of its weights, beside who trains next (fairness.py).
+"""How the paths of a training follow each other, and which are dropped, beside who trains next (fairness.py).
 
 Shapes: P paths, L decisions.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,27 +26,16 @@ class Schedule:
     """Of the paths: shuffled, or fixed, where every epoch takes the first one's again."""
     order_seed: Whole = None
     """Of the order of the paths alone, to see what it changes. Default: --seed."""
-    ema: float = 0.0
-    """Judge by a moving average of the weights, which decays by this in a step, for example 0.99. 0: by the last."""
     prune: float = 0.0
     """Share of the options, the worst-ranked ones, that are trained no further; the second third drops them."""
-    teach: float = 0.0
-    """Share that the other paths of a step learn from the largest one's answers."""
-    capacity: float = 0.0
-    """How much later the learning rate of large paths falls than that of small ones; 1: twice the exponent, half."""
 
     def __post_init__(self):
-        for flag in ("prune", "teach"):
-            if not 0 <= getattr(self, flag) < 1:
-                raise ValueError(f"--{flag} must be from 0 to below 1, got {getattr(self, flag)}")
+        if not 0 <= self.prune < 1:
+            raise ValueError(f"--prune must be from 0 to below 1, got {self.prune}")
         if self.order not in ORDERS:
             raise ValueError(f"--order must be {' or '.join(ORDERS)}, got {self.order!r}")
         if self.order_seed is not None and self.order_seed < 0:
             raise ValueError(f"--order-seed must not be negative, got {self.order_seed}")
-        if not math.isfinite(self.capacity):
-            raise ValueError(f"--capacity must be a number, got {self.capacity}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"--ema must be from 0 to below 1, got {self.ema}")
 
 
 def drawer(

@@ -42,11 +42,11 @@ def chunked(
             values = torch.stack([loss(each, labels) for each in logits])
         values.sum().backward()
         losses.append(values.detach())
-    back_through(stem, x)
+    _back_through(stem, x)
     return torch.cat(losses)
 
 
-def back_through(stem: torch.Tensor, x: torch.Tensor) -> None:
+def _back_through(stem: torch.Tensor, x: torch.Tensor) -> None:
     """The gradient of `x`, what paths took for the stem's output, goes on into the stem.
 
     There is none if a grouped supernet has no stem that all paths share, or if no path leads from it to the end.
@@ -88,13 +88,8 @@ class FairStep:
     ):
         self.net, self.loss, self.size, self.context, self.static = net, loss, size, context, static
 
-    def __call__(
-        self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray, cosine: float = 1.0
-    ) -> torch.Tensor:
-        """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached. ValueError if not even one fits.
-
-        How far the learning rate has fallen changes nothing.
-        """
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray) -> torch.Tensor:
+        """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached. ValueError if not even one fits."""
         while True:
             try:
                 if self.static is not None and self.size >= len(paths):

@@ -26,7 +26,6 @@ from supernet.compute import Compute, Speed
 from supernet.data import Data, DataConfig, load
 from supernet.fairness import SAMPLERS, rounds, sampler
 from supernet.finetune import FinetunedOracle
-from supernet.improved import ImprovedStep
 from supernet.kernels import quicken
 from supernet.model import Supernet
 from supernet.oracle import SupernetOracle, fresh_statistics
@@ -81,8 +80,6 @@ class Config:
             raise ValueError(f"unknown search space {self.space!r}; known are {', '.join(search_spaces.SPACES)}")
         if self.shared_gradient not in ("mean", "sum"):
             raise ValueError(f"--shared-gradient must be mean or sum, got {self.shared_gradient!r}")
-        if self.schedule.teach and self.fairness not in ("strict", "expectation"):
-            raise ValueError("--teach is for steps of several paths: --fairness strict or expectation")
         for flag in ("seed", "snapshots"):
             if not 0 <= getattr(self, flag) < 2**63:
                 raise ValueError(f"--{flag} must be from 0 to below 2^63, got {getattr(self, flag)}")
@@ -141,11 +138,9 @@ def check(config: Config, space: SearchSpace) -> None:
 
 
 def restore(config: Config, space: SearchSpace, device: torch.device, path: Path) -> Supernet:
-    """The supernet with the weights of the checkpoint or snapshot at `path`, or with their mean, as the config says.
-    Nothing is trained.
-    """
+    """The supernet with the weights of the checkpoint or snapshot at `path`. Nothing is trained."""
     net = make_net(config, space, device)
-    checkpoint.fill(net, fit.weights(checkpoint.load(path, "supernet")[0], config.schedule.ema > 0), path)
+    checkpoint.fill(net, fit.weights(checkpoint.load(path, "supernet")[0]), path)
     return net
 
 
@@ -160,13 +155,12 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     draw = drawer(schedule, config.fairness, space, net, config.seed, data.steps(recipe.batch_size))
     matched = rounds(config.fairness, space.choices)
     recipe = replace(recipe, epochs=recipe.epochs * matched)
-    total = recipe.epochs * data.steps(recipe.batch_size)
     probes = space.sample(np.random.default_rng(config.seed), PROBES)
     latest = deque(maxlen=LATEST)
 
     def backward(images, labels, number):
         paths = draw(number)
-        losses = step()(images, labels, paths, fit.cosine(number / total))
+        losses = step()(images, labels, paths)
         latest.append((paths, losses))
         if config.shared_gradient == "mean":
             net.average(paths)
@@ -184,12 +178,10 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
     path = config.folder / WEIGHTS
     keep = config.snapshots * matched
     try:
-        fitted = fit.fit(
-            net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, schedule.ema, team
-        )
+        fitted = fit.fit(net, backward, evaluate, data, recipe, config.seed, path, meta, "supernet", keep, team)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}{_diverged(space, latest)}") from error
-    return restore(config, space, data.mean.device, path) if schedule.ema else net, fitted
+    return net, fitted
 
 
 def _diverged(space: SearchSpace, latest: Iterable[tuple[np.ndarray, torch.Tensor]]) -> str:
@@ -202,12 +194,10 @@ def _diverged(space: SearchSpace, latest: Iterable[tuple[np.ndarray, torch.Tenso
     return ""  # it was another process's
 
 
-def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep | ImprovedStep:
+def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep:
     """The training step as the config and the device want it."""
     device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
     context, size = config.compute.context(device), config.speed.paths_per_pass
-    if schedule.teach or schedule.capacity:
-        return ImprovedStep(net, recipe.loss, space, schedule.teach, schedule.capacity, context)
     if not size:
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
         batch = recipe.batch_size // (team.size * team.parts)

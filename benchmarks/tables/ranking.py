@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import record
-from ranking import CHANGES, PLAIN, READINGS
+from ranking import DENSITIES, PLAIN, SCHEDULES
 
 from results import verdict
 from tables.text import plural, source, table
@@ -48,13 +48,12 @@ def ranking(space: str, scale: str) -> str:
 
 
 def changes() -> str:
-    """What every change and every other reading gains, in all records; a column each."""
+    """What every change and every other reading gains, in all records, those that were dropped too; a column each."""
     records = _records()
-    named = [("ahead_of_strict", name) for name in CHANGES] + [("ahead_of_plain", name) for name in READINGS]
     rows = []
-    for key, name in named:
-        leads = [r[key].get(name) for r in records]
-        if name != PLAIN:
+    for key in ("ahead_of_strict", "ahead_of_plain"):
+        for name in dict.fromkeys(name for r in records for name in r[key] if name not in SCHEDULES | DENSITIES):
+            leads = [r[key].get(name) for r in records]
             rows.append([name, *(_lead(lead["mean"]) if lead else "" for lead in leads)])
     return table(["tau gained by", *(f"`{r['space']}`, {r['scale']}" for r in records)], rows)
 

@@ -15,9 +15,9 @@ ENCODINGS = SPACE.sample(np.random.default_rng(0), 6)
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Three epochs, each kept, with the mean of the weights."""
+    """Three epochs, each kept."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    flags = "--ema 0.9 --snapshots 1 --epochs 3 --batch-size 32 --train-images 64 --threads 1"
+    flags = "--snapshots 1 --epochs 3 --batch-size 32 --train-images 64 --threads 1"
     train.main(train.command.parse(train.Config, ["--run", str(folder), *flags.split()], ""))
     return folder
 
@@ -41,16 +41,12 @@ def test_more_epochs_than_were_kept_cannot_be_averaged(run):
         read(run, average=9).scores(ENCODINGS)
 
 
-def test_the_last_weights_are_other_than_their_mean(run):
-    assert (read(run).scores(ENCODINGS) != read(run, last_weights=True).scores(ENCODINGS)).any()
-
-
 def test_scores_are_kept_in_pieces_and_read_again(run, monkeypatch):
-    whole = read(run, last_weights=True).scores(ENCODINGS)
+    whole = read(run).scores(ENCODINGS)
     monkeypatch.setattr(judged, "PIECE", 2)
-    assert (read(run, last_weights=True).scores(ENCODINGS) == whole).all()
+    assert (read(run).scores(ENCODINGS) == whole).all()
     monkeypatch.setattr(train, "make_oracle", None)  # nothing is left to score
-    assert (read(run, last_weights=True).scores(ENCODINGS) == whole).all()
+    assert (read(run).scores(ENCODINGS) == whole).all()
 
 
 def test_smoothing_is_that_of_a_search_with_this_seed(run):

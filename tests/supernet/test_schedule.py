@@ -54,9 +54,7 @@ def test_an_order_seed_leaves_the_first_weights_and_the_images_as_they_are(confi
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
-@pytest.mark.parametrize(
-    "schedule", [{"ema": 0.9, "order": "fixed"}, {"prune": 0.9}, {"teach": 0.5}, {"capacity": 1.0}], ids=str
-)
+@pytest.mark.parametrize("schedule", [{"order": "fixed"}, {"prune": 0.9}], ids=str)
 def test_a_training_that_was_stopped_goes_on_bit_for_bit(config, small, monkeypatch, schedule):
     whole = state(config("whole", **schedule), small)
     with monkeypatch.context() as patch:
@@ -80,15 +78,6 @@ def _stop_after(saves: int):
     return stopping
 
 
-def test_with_ema_the_supernet_is_the_mean_and_the_last_weights_are_kept_too(config, small):
-    averaged, plain = state(config("mean", ema=0.9), small), state(config("last"), small)
-    tensors, _ = checkpoint.load(config("mean").folder / train.WEIGHTS, "supernet")
-    last, mean = fit.weights(tensors), fit.weights(tensors, mean=True)
-    assert all(torch.equal(plain[name], last[name]) for name in plain)  # the mean does not touch the training
-    assert all(torch.equal(averaged[name], mean[name]) for name in averaged)
-    assert any(not torch.equal(averaged[name], plain[name]) for name in plain)
-
-
 def test_dropped_options_keep_their_weights(config, small):
     state(config("pruned", prune=0.9), small)
     *_, before, last = fit.snapshots(config("pruned").folder / train.WEIGHTS).values()
@@ -109,9 +98,7 @@ def test_dropped_options_keep_their_weights(config, small):
     [
         (["--order", "odd"], "--order must be shuffled or fixed, got 'odd'"),
         (["--order-seed", "-1"], "--order-seed must not be negative"),
-        (["--ema", "1"], "--ema must be from 0 to below 1"),
         (["--prune", "1"], "--prune must be from 0 to below 1"),
-        (["--teach", "0.5", "--fairness", "uniform"], "--teach is for steps of several paths"),
     ],
 )
 def test_wrong_schedules(script, tmp_path, flags, message):

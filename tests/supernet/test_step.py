@@ -12,7 +12,6 @@ import search_spaces
 from search_spaces import chain
 from search_spaces.blocks import classifier, conv_bn_act, identity, inverted_residuals, linear_skip
 from supernet import fairness, model, step
-from supernet.improved import ImprovedStep
 from supernet.static import StaticStep
 from supernet.step import FairStep
 
@@ -87,7 +86,7 @@ def test_a_chunked_step_leaves_what_one_pass_per_path_leaves(plain, size):
     same(outcome(name, lambda *args: step.chunked(args[0], F.cross_entropy, *args[1:], size)), expected)
 
 
-@pytest.mark.parametrize("alive", [[0], [0, 0], [1, 0]])  # the dearer first, as the improved step takes them
+@pytest.mark.parametrize("alive", [[0], [0, 0], [1, 0]])
 def test_networks_of_which_no_image_comes_out_leave_what_one_pass_per_path_leaves(alive):
     space = search_spaces.load("nas_bench_201", image_size=8, channels=4, cells=1)
     paths = np.array(alive)[:, None] * np.full(len(space.choices), 3)  # all none, or all convolutions
@@ -99,7 +98,6 @@ def test_networks_of_which_no_image_comes_out_leave_what_one_pass_per_path_leave
 
     expected = outcome(step.plain)
     same(outcome(lambda *args: step.chunked(*args, 1)), expected)
-    same(outcome(lambda net, loss, *args: ImprovedStep(net, loss, space, 0.0, 0.0, nullcontext)(*args, 1.0)), expected)
 
 
 def test_a_static_step_leaves_what_one_pass_per_path_leaves():
