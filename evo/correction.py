@@ -19,7 +19,7 @@ from supernet import files
 
 VARIANCES = (0.01, 0.1, 1.0, 10.0)  # of a group's weights, relative to that of the noise
 FEWEST = 10  # networks that may be fitted to
-TINY = 1e-300  # where the truth is constant
+TINY = 1e-300  # sum of squares that counts, so that its logarithm is finite where the truth is constant
 LEAST = 1e-3  # error that counts, so that its logarithm is finite
 NAME = "correction.json"
 

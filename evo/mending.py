@@ -1,7 +1,8 @@
 """What can stand for a supernet's scores, without a network being trained alone.
 
 Smoothing: what a supernet says of a network beyond the sum of its options is mostly noise, and what shared weights have
-learned of one another; fitted to scores in place of true accuracies, the model of `evo/correction.py` takes it out.
+learned of one another; fitted to scores in place of true accuracies, the model of `evo/correction.py` takes it out
+(a predictor, as in arXiv 1912.00848, but of the supernet).
 
 Size: shared weights place large networks too low (arXiv 2010.08219), for they have learned least of what they could.
 So the multiply-adds have a word of their own, in the same logarithms: of two networks of one score the larger is taken

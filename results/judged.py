@@ -90,7 +90,7 @@ class Judged:
         return list(self.along(encodings, early=False).values())[-1]
 
     def mended(self, encodings: np.ndarray) -> np.ndarray:
-        """What a search with this mending would let stand for the scores at the end of the training."""
+        """Accuracies (N,) of the encodings (N, L) that a search so mended would take for the scores."""
         return self.reading.mending.of(self.space, self.scores, self.config.seed)(encodings)
 
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How the paths of a training follow each other, and which are dropped, beside who trains next (fairness.py).
+"""How the paths of a training follow each other, and which options it drops; who trains next: fairness.py.
 
 Shapes: P paths, L decisions.
 """

@@ -47,7 +47,7 @@ def random_crop(image: Image.Image, size: int, seed: int) -> Image.Image:
 
 
 def check_classes(samples: Sequence[tuple[str, int]], skipped: Collection[str]) -> None:
-    """ValueError if no file of a class is left."""
+    """ValueError if of the samples, (path, label) each, none of a class is left without those skipped."""
     left = {label for path, label in samples if path not in skipped}
     for path, label in samples:
         if label not in left:

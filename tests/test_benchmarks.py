@@ -9,6 +9,7 @@ import pytest
 
 import search_spaces
 from results import rank, verdict
+from results.ranking import kendall
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fronts
@@ -101,10 +102,8 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     found = fronts.figures(space, encodings, accuracy, {"strict-0": scores})
     cost = space.cost(encodings)
     for n in fronts.TRAINED:
-        expected = fronts.corrected(space, encodings, accuracy, scores, n, 0)
-        assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.over(
-            [fronts.worth(expected, accuracy, cost)]
-        )
+        expected = fronts.worth(fronts.corrected(space, encodings, accuracy, scores, n, 0), accuracy, cost)
+        assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.over([expected])
     assert list(found["alone"]) == ["10", "40"]
     for name, mend in verdict.MENDS.items():
         mended = fronts.mended(space, encodings, scores, mend, 0)
@@ -115,3 +114,14 @@ def test_one_draw_in_many_moves_means_but_not_what_is_usually_given_up():
     draws = [{"tau": 0.5, "1": 0.02, "5": 0.01}] * 4 + [{"tau": 1.0, "1": 0.8, "5": 0.02}]
     found = fronts.over(draws)
     assert found == pytest.approx({"tau": 0.6, "1": 0.02, "1_most": 0.8, "5": 0.01, "5_most": 0.02})
+
+
+def test_without_a_weight_the_size_says_nothing_and_with_one_it_does(planted, rng, monkeypatch):
+    space, encodings, accuracy, cost = planted
+    scores = rng.uniform(0.3, 0.4, 64)
+    monkeypatch.setattr(ranking, "WEIGHTS", (0.0, 1.0, 50.0))
+    found = ranking.by_weight(space, encodings, scores, accuracy)
+    assert list(found) == ["0", "1", "50"]
+    assert found["0"] == kendall(scores, accuracy)
+    assert found["50"] != found["0"]
+    assert ranking.by_weight(space, encodings, scores, cost[:, 0])["1"] > kendall(scores, cost[:, 0])
