@@ -45,7 +45,7 @@ def mended(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict
     """By mending tau and what it gains: of scores (T, 64), in the mean over them, and of their mean."""
     space, mean, found = search_spaces.load("three_edge"), scores.mean(0), {}
     rows = [verdict.mended(space, encodings, row) for row in (*scores, mean)]
-    for name in verdict.MENDS:
+    for name in rows[0]:
         *each, of_mean = (row[name] for row in rows)
         found[name] = {
             "gt_tau": spread(ranking.gt_tau(np.stack(each), truth)),
@@ -59,9 +59,9 @@ def mended(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict
 def by_size_weight(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict[str, dict]:
     """Tau by the weight of the size: of scores (T, 64), in the mean over them, and of their mean."""
     space = search_spaces.load("three_edge")
-    each = [by_weight(space, encodings, row, truth) for row in scores]
+    each = [by_weight("size", space, encodings, row, truth) for row in scores]
     steps = {weight: float(np.mean([tau[weight] for tau in each])) for weight in each[0]}
-    return {"at one step": steps, "mean of all steps": by_weight(space, encodings, scores.mean(0), truth)}
+    return {"at one step": steps, "mean of all steps": by_weight("size", space, encodings, scores.mean(0), truth)}
 
 
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:

@@ -1,4 +1,4 @@
-"""What a front is worth in truth if a supernet's scores gave it: as they are, or mended (smoothed, sized or both), and
+"""What a front is worth in truth if a supernet's scores gave it: as they are, or mended without training, and
 corrected by networks trained alone or not.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
@@ -15,7 +15,7 @@ import numpy as np
 import record
 
 from evo.correction import Correction, Trained
-from evo.mending import Mending
+from evo.mending import Mending, known
 from evo.survival import nondominated
 from results import rank, ranking, truth, verdict
 from results.front import hypervolume
@@ -26,6 +26,7 @@ from supernet.compute import Compute
 TRAINED = (0, 10, 40)  # networks that correct
 DRAWS = 20  # of these networks, and of those that a mending is fitted to
 FIRST = (1, 5)  # networks trained in the end
+KINDS = ("sized", "smoothed and sized", "sized and naswot", "smoothed and naswot")  # of mending
 LIMITS = np.linspace(0.02, 1, 50)  # shares of the networks that are within
 READING = Reading()
 
@@ -61,14 +62,10 @@ def corrected(space: SearchSpace, encodings, accuracy, scores: np.ndarray | None
     return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
 
 
-def mended(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, mend: Mending, seed: int) -> np.ndarray:
-    """Scores (N,) of all networks (N, L) -> what a search would let stand for them."""
-    score = dict(zip(map(tuple, encodings.tolist()), scores, strict=True))
-
-    def accuracy(asked: np.ndarray) -> np.ndarray:
-        return np.array([score[tuple(encoding)] for encoding in asked.tolist()])
-
-    return mend.of(space, accuracy, seed)(encodings)
+def mended(space: SearchSpace, encodings: np.ndarray, scores, naswot, mend: Mending, seed: int) -> np.ndarray:
+    """Scores (N,) and NASWOT (N,) of all networks (N, L) -> what a search would let stand for them."""
+    accuracy, word = known(encodings, scores), known(encodings, naswot)
+    return mend.of(space, accuracy, seed, word)(encodings)
 
 
 def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -79,29 +76,32 @@ def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
     return middle | {f"{name}_most": float(np.max(columns[name])) for name in sorted(lost)}
 
 
-def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
-    """Of supernets by name, what each says of the networks (N, L): by the number of networks that correct it."""
-    cost, known = space.cost(encodings), (space, encodings, accuracy)
+def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict, naswot: np.ndarray) -> dict:
+    """Of supernets by name, what each says of the networks (N, L), and NASWOT (N,): by the number of networks that
+    correct it.
+    """
+    cost, truly = space.cost(encodings), (space, encodings, accuracy)
+    free = {"multiply-adds": cost[:, 0], verdict.NASWOT: naswot}
 
     def told(given: Callable, numbers: Sequence[int]) -> dict[str, dict]:
         """Of the scores given(seed), over the draws."""
         return {str(n): over([drawn(given(seed), n, seed) for seed in range(DRAWS)]) for n in numbers}
 
     def drawn(scores: np.ndarray | None, n: int, seed: int) -> dict[str, float]:
-        return worth(corrected(*known, scores, n, seed), accuracy, cost)
+        return worth(corrected(*truly, scores, n, seed), accuracy, cost)
 
     def mends(scores: np.ndarray, mend: Mending) -> dict[str, dict]:
-        each = [mended(space, encodings, scores, mend, seed) for seed in range(DRAWS)]
+        each = [mended(space, encodings, scores, naswot, mend, seed) for seed in range(DRAWS)]
         return told(each.__getitem__, TRAINED)
 
-    kinds = {"supernet": Mending(), **verdict.MENDS}
+    kinds = {"supernet": Mending(), **{name: verdict.MENDS[name] for name in KINDS}}
     return {
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
         "supernets": {kind: {name: mends(s, mend) for name, s in scores.items()} for kind, mend in kinds.items()},
         "alone": told(lambda seed: None, TRAINED[1:]),
-        "madds": over([worth(cost[:, 0], accuracy, cost)]),
+        "free": {name: over([worth(order, accuracy, cost)]) for name, order in free.items()},
     }
 
 
@@ -115,7 +115,8 @@ def main() -> None:
     encodings = rank.sample(space, space.size, np.random.default_rng(0))
     accuracy = truth.from_table(arguments.table, space)(encodings)
     scores = {name: judged.scores(encodings) for name, judged in runs.items()}
-    print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores)))
+    naswot = next(iter(runs.values())).naswot(encodings)
+    print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, naswot)))
 
 
 if __name__ == "__main__":

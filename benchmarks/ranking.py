@@ -18,7 +18,7 @@ import record
 from matplotlib import pyplot
 
 import search_spaces
-from evo.mending import Mending
+from evo.mending import Mending, known
 from results import rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.verdict import Meaningless
@@ -43,7 +43,7 @@ DENSITIES = {
     **{f"8 similar groups, {k} of 4 cells shared": f"--groups 8 --shared-prefix {k}" for k in range(1, 5)},
 }
 PLAIN = "recalibrated"
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the size
+WORDS, WEIGHTS = ("size", "naswot"), (0.0, 0.25, 0.5, 1.0, 2.0)
 READINGS = {
     PLAIN: Reading(),
     "running": Reading(recalibrate=0),
@@ -188,19 +188,24 @@ def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
     smoothed = verdict.MENDS["smoothed"].of(space, accuracy, 0)
     orders = {"supernet": smoothed(np.array(one["encoding"]))}
     tau = verdict.taus(orders, np.array(one["truth"]), np.random.default_rng(0))["tau"]["supernet"]
-    return {name: one["tau"][name] for name in verdict.BASELINES} | {"the truth, smoothed": tau}
+    free = (*verdict.BASELINES, verdict.NASWOT)
+    return {name: one["tau"][name] for name in free} | {"the truth, smoothed": tau}
 
 
-def by_weight(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Tau of scores (N,) in which the size has a word, by its weight."""
-    fitted = {f"{w:g}": Mending(size_weight=w).fitted(space, encodings, scores) for w in WEIGHTS}
-    return {weight: ranking.kendall(sized(encodings, scores), truth) for weight, sized in fitted.items()}
+def by_weight(
+    word: str, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, naswot=None
+) -> dict[str, float]:
+    """Tau of scores (N,) in which the size, or NASWOT (N,), has a word, by its weight."""
+    told = None if naswot is None else known(encodings, naswot)
+    mends = {f"{weight:g}": Mending(**{f"{word}_weight": weight}) for weight in WEIGHTS}
+    fitted = {weight: mend.fitted(space, encodings, scores, told) for weight, mend in mends.items()}
+    return {weight: ranking.kendall(mended(encodings, scores), truth) for weight, mended in fitted.items()}
 
 
-def by_weight_over(found: list[dict]) -> dict[str, float]:
+def by_weight_over(word: str, found: list[dict]) -> dict[str, float]:
     """The same in the mean over the seeds of one variant."""
-    space = search_spaces.load(found[0]["space"])
-    taus = [by_weight(space, *(np.array(one[column]) for column in ("encoding", "score", "truth"))) for one in found]
+    space, columns = search_spaces.load(found[0]["space"]), ("encoding", "score", "truth", "naswot")
+    taus = [by_weight(word, space, *(np.array(one[column]) for column in columns)) for one in found]
     return {weight: float(np.mean([tau[weight] for tau in taus])) for weight in taus[0]}
 
 
@@ -245,7 +250,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "variants": BENCHES[space].variants,
         "baselines": baselines(one, arguments),
         "supernets": supernets,
-        "by_size_weight": {variant: by_weight_over(found[variant, PLAIN]) for variant in supernets},
+        **{f"by_{w}_weight": {v: by_weight_over(w, found[v, PLAIN]) for v in supernets} for w in WORDS},
         "not_learned": sorted(refused),
         "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN]) for v in supernets if v != "strict"},
         "ahead_of_plain": {

@@ -84,7 +84,9 @@ class Config:
         if self.supernet_of and self.table:
             raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
         if (self.correct or self.mending) and self.table:
-            raise ValueError("--correct, --smooth and --size-weight mend a supernet, and a --table is the truth")
+            raise ValueError(
+                "--correct, --smooth, --size-weight and --naswot-weight mend a supernet; a --table is the truth"
+            )
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

@@ -4,13 +4,13 @@ Smoothing: what a supernet says of a network beyond the sum of its options is mo
 learned of one another; fitted to scores in place of true accuracies, the model of `evo/correction.py` takes it out
 (a predictor, as in arXiv 1912.00848, but of the supernet).
 
-Size: shared weights place large networks too low (arXiv 2010.08219), for they have learned least of what they could.
-So the multiply-adds have a word of their own, in the same logarithms: of two networks of one score the larger is taken
-for the better, by so many standard deviations of the errors for one of the sizes.
+Words: what is free of that noise speaks too, in the same logarithms: by so many standard deviations of the errors for
+one of its own. Shared weights place large networks too low (arXiv 2010.08219), for they have learned least of what they
+could: so the multiply-adds have a word. And NASWOT (`supernet/naswot.py`), which weights say before they are shared.
 Shapes: F networks that are fitted to, N others, L decisions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from search_spaces import SearchSpace
 
 MOST = 2000  # networks that may smooth, and take seconds
 DRAWN = 100  # networks that tell the deviations where none smooth
-Scores = Callable[[np.ndarray], np.ndarray]  # encodings (N, L) -> accuracies (N,)
+Scores = Callable[[np.ndarray], np.ndarray]  # encodings (N, L) -> accuracies, or another measure, (N,)
 Mended = Callable[[np.ndarray, np.ndarray | None], np.ndarray]  # encodings (N, L), their scores (N,) -> accuracies (N,)
 
 
@@ -32,46 +32,65 @@ class Mending:
     """Fit what the options say to the scores of so many networks, for example 300, and let it stand for every score."""
     size_weight: float = 0.0
     """Let multiply-adds speak too: for one standard deviation of them so many of the error, for example 0.5."""
+    naswot_weight: float = 0.0
+    """The same for NASWOT, which untrained weights tell of a network (arXiv 2006.04647)."""
 
     def __post_init__(self):
         if self.smooth and not FEWEST <= self.smooth <= MOST:
             raise ValueError(f"--smooth needs 0, or {FEWEST} to {MOST:,} networks, got {self.smooth}")
-        if not 0 <= self.size_weight < np.inf:
-            raise ValueError(f"--size-weight must be a number from 0 on, got {self.size_weight}")
+        for name, weight in (("size", self.size_weight), ("naswot", self.naswot_weight)):
+            if not 0 <= weight < np.inf:
+                raise ValueError(f"--{name}-weight must be a number from 0 on, got {weight}")
 
     def __bool__(self) -> bool:
-        return bool(self.smooth or self.size_weight)
+        return bool(self.smooth or self.size_weight or self.naswot_weight)
 
     @property
     def name(self) -> str:
-        """smoothed, sized, or both; empty if nothing is mended."""
-        return " and ".join(["smoothed"] * bool(self.smooth) + ["sized"] * bool(self.size_weight))
+        """For example "smoothed, sized and naswot"; empty if nothing is mended."""
+        parts = {"smoothed": self.smooth, "sized": self.size_weight, "naswot": self.naswot_weight}
+        return " and ".join(", ".join(name for name, on in parts.items() if on).rsplit(", ", 1))
 
     @property
     def flags(self) -> str:
         """How it is asked for."""
-        smooth = [f"--smooth {self.smooth}"] if self.smooth else []
-        return " ".join(smooth + ([f"--size-weight {self.size_weight:g}"] if self.size_weight else []))
+        values = {"smooth": self.smooth, "size-weight": self.size_weight, "naswot-weight": self.naswot_weight}
+        return " ".join(f"--{name} {value:g}" for name, value in values.items() if value)
 
-    def fitted(self, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> Mended:
-        """Fitted to scores (F,) of networks (F, L)."""
+    def fitted(
+        self, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, naswot: Scores | None = None
+    ) -> Mended:
+        """Fitted to scores (F,) of networks (F, L); `naswot` is needed if that is to speak."""
         mended = smoothing(space, encodings, scores) if self.smooth else _unchanged
-        if not self.size_weight:
+        words = [(self.size_weight, sizes(space)), (self.naswot_weight, naswot)]
+        words = [(weight, word) for weight, word in words if weight]
+        if not words:
             return mended
-        sized = sizing(space, encodings, mended(encodings, scores), self.size_weight)
-        return lambda encodings, scores: sized(encodings, mended(encodings, scores))
+        told = telling(words, encodings, mended(encodings, scores))
+        return lambda encodings, scores: told(encodings, mended(encodings, scores))
 
-    def of(self, space: SearchSpace, accuracy: Scores, seed: int) -> Scores:
+    def of(self, space: SearchSpace, accuracy: Scores, seed: int, naswot: Scores | None = None) -> Scores:
         """What stands for `accuracy`; smoothed, that is asked of the networks alone that are drawn, by the seed."""
         if not self:
             return accuracy
         drawn = np.unique(space.sample(np.random.default_rng(seed), self.smooth or DRAWN), axis=0)
-        fitted = self.fitted(space, drawn, accuracy(drawn))
+        fitted = self.fitted(space, drawn, accuracy(drawn), naswot)
         return lambda encodings: fitted(encodings, None if self.smooth else accuracy(encodings))
 
 
 def _unchanged(encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return scores
+
+
+def sizes(space: SearchSpace) -> Scores:
+    """Encodings (N, L) -> logarithms of their multiply-adds (N,)."""
+    return lambda encodings: np.log(space.cost(encodings)[:, 0])
+
+
+def known(encodings: np.ndarray, values: np.ndarray) -> Scores:
+    """What is known already, values (N,) of networks (N, L); of others nothing is."""
+    rows = dict(zip(map(tuple, encodings.tolist()), values, strict=True))
+    return lambda encodings: np.array([rows[tuple(encoding)] for encoding in encodings.tolist()])
 
 
 def smoothing(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> Mended:
@@ -80,13 +99,17 @@ def smoothing(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> 
     return lambda encodings, scores: fitted(encodings)
 
 
-def sizing(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, weight: float) -> Mended:
-    """A word of this weight for the multiply-adds; deviations are those of scores (F,) of networks (F, L)."""
-    size = np.log(space.cost(encodings)[:, 0])
-    slope = weight * log_error(scores).std() / max(size.std(), 1e-9)
+def telling(words: Sequence[tuple[float, Scores]], encodings: np.ndarray, scores: np.ndarray) -> Mended:
+    """A word of so much weight for each measure; deviations are those of networks (F, L) and of their scores (F,)."""
+    error = log_error(scores).std()
+    fitted = [(weight * error, word, *_moments(word(encodings))) for weight, word in words]
 
-    def sized(encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:  # each in [0, 1]
-        larger = np.log(space.cost(encodings)[:, 0]) - size.mean()
-        return np.clip(1 - np.exp(log_error(scores) - slope * larger), 0.0, 1.0)
+    def told(encodings: np.ndarray, scores: np.ndarray) -> np.ndarray:  # each in [0, 1]
+        better = sum(slope * (word(encodings) - mean) / deviation for slope, word, mean, deviation in fitted)
+        return np.clip(1 - np.exp(log_error(scores) - better), 0.0, 1.0)
 
-    return sized
+    return told
+
+
+def _moments(values: np.ndarray) -> tuple[float, float]:
+    return values.mean(), max(values.std(), 1e-9)

@@ -31,6 +31,7 @@ from results import front, pick
 from search_spaces import SearchSpace
 from supernet import command, files, lock, run_folder, train
 from supernet.data import Data
+from supernet.naswot import Naswot
 from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
@@ -98,9 +99,11 @@ def load_own(config: Config) -> dict[str, user.Function]:
     return {o.name: user.load(o.name, o.file) for o in goals.parse_objectives(config.objectives) if o.file}
 
 
-def make_judge(config: Config, oracle, space: SearchSpace, trained: correction.Trained | None) -> Callable:
+def make_judge(config: Config, oracle, space: SearchSpace, data: Data, trained: correction.Trained | None) -> Callable:
     """Encodings (n, L) -> accuracies (n,): the supernet's, mended if asked for, corrected by what was trained."""
-    accuracy = config.mending.of(space, oracle.accuracy, config.supernet.seed)
+    seed = config.supernet.seed
+    naswot = Naswot(space, data, seed) if config.mending.naswot_weight else None
+    accuracy = config.mending.of(space, oracle.accuracy, seed, naswot)
     if trained is None:
         return accuracy
     corrected = correction.Correction(space, trained, accuracy(trained.encodings))
@@ -284,7 +287,7 @@ def main(config: Config) -> None:
             relaxations, oracle = train_everything(config, space, data, pool)
         archive = Archive(config.folder / "archive.sqlite", config.names())
         engine = make_engine(config, space, costs, given, relaxations)
-        judge = make_judge(config, oracle, space, trained)
+        judge = make_judge(config, oracle, space, data, trained)
         evolve(config, costs, make_score(config, space, costs, own, judge), engine, archive)
         finish(config, space, archive)
 

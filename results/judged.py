@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from evo.mending import Mending
+from evo.mending import Mending, Scores
 from supernet import checkpoint, files, fit, run_folder, train
 from supernet.command import Text, Whole
 from supernet.compute import Compute, precision
+from supernet.naswot import Naswot
 from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
@@ -91,7 +92,12 @@ class Judged:
 
     def mended(self, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) that a search so mended would take for the scores."""
-        return self.reading.mending.of(self.space, self.scores, self.config.seed)(encodings)
+        return self.reading.mending.of(self.space, self.scores, self.config.seed, self.naswot)(encodings)
+
+    def naswot(self, encodings: np.ndarray) -> np.ndarray:
+        """NASWOT (N,) of the encodings (N, L), by the weights that a search with this seed draws."""
+        seed = self.config.seed
+        return self._kept(repr(("naswot", seed)).encode(), encodings, lambda: Naswot(self.space, self.data, seed))
 
     def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
@@ -99,23 +105,26 @@ class Judged:
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
         told = [self.recalibrate, how | precision(self.config.compute.context(self.data.mean.device))]
 
-        @cache
-        def oracle():
+        def judge():
             net = train.restore(self.config, self.space, self.data.mean.device, path)
-            return train.make_oracle(self.config, net, self.data, self.recalibrate, **how)
+            return train.make_oracle(self.config, net, self.data, self.recalibrate, **how).accuracy
 
-        key = hashlib.blake2b(path.read_bytes() + repr(told).encode(), digest_size=16)
+        return self._kept(path.read_bytes() + repr(told).encode(), encodings, judge)
+
+    def _kept(self, key: bytes, encodings: np.ndarray, judge: Callable[[], Scores]) -> np.ndarray:
+        """What judge() says of the encodings (N, L), (N,); pieces that are done are kept under the key."""
+        digest, judge = hashlib.blake2b(key, digest_size=16).hexdigest(), cache(judge)
         scores, order = np.empty(len(encodings)), np.lexsort(encodings.T[::-1])  # neighbours share first layers
         for rows in np.array_split(order, -(-len(order) // PIECE)):
-            scores[rows] = self._piece(key.hexdigest(), encodings[rows], oracle)
+            scores[rows] = self._piece(digest, encodings[rows], judge)
         return scores
 
-    def _piece(self, key: str, encodings: np.ndarray, oracle: Callable) -> list[float]:
+    def _piece(self, key: str, encodings: np.ndarray, judge: Callable[[], Scores]) -> list[float]:
         name = hashlib.blake2b(key.encode() + encodings.tobytes(), digest_size=8).hexdigest()
         path = self.folder / "ranking" / "scores" / f"{name}.json"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.save_json(path, {"accuracy": oracle().accuracy(encodings).tolist()})
+            files.save_json(path, {"accuracy": judge()(encodings).tolist()})
         return files.load_json(path, {"accuracy"}, "delete it and call again")["accuracy"]
 
     def twin(self, folder: Path) -> "Judged":

@@ -92,13 +92,14 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     scores = list(epochs.values())[-1]
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
-    found = find(encodings)
+    naswot, found = net.naswot(encodings), find(encodings)
     if config.reading.mending:
         scores = net.mended(encodings)
-    figures = verdict.judge(net.space, encodings, scores, found, rng)
+    figures = verdict.judge(net.space, encodings, scores, found, naswot, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
+    columns["naswot"] = naswot
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
     about["reading"] = run_folder.flat(config.reading)

@@ -7,20 +7,21 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product, starmap
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from evo.correction import Correction, Trained
-from evo.mending import Mending
+from evo.mending import Mending, known
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
-MENDS = {mend.name: mend for mend in (Mending(300), Mending(size_weight=0.5), Mending(300, 0.5))}
-ORDERS = {"supernet": "supernet", **dict(zip(MENDS, ("smoothed", "sized", "both"), strict=True)), **BASELINES}
+MENDS = {mend.name: mend for mend in starmap(Mending, product((0, 300), (0.0, 0.5), (0.0, 0.5))) if mend}
+NASWOT = "NASWOT alone"  # an order without any training
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
@@ -55,14 +56,22 @@ def operations(space: SearchSpace, encodings: np.ndarray) -> tuple[list[str], np
 
 
 def judge(
-    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+    space: SearchSpace,
+    encodings: np.ndarray,
+    scores: np.ndarray,
+    truth: np.ndarray,
+    naswot: np.ndarray | None,
+    rng: np.random.Generator,
 ) -> dict:
-    """All figures of scores (N,) against the truth (N,). ValueError if the truth is constant."""
+    """All figures of scores (N,) against the truth (N,), and of NASWOT (N,) if that is known. ValueError if the truth
+    is constant.
+    """
     if not np.ptp(truth):
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
     orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True))}
-    orders |= mended(space, encodings, scores)
+    orders |= {} if naswot is None else {NASWOT: naswot}
+    orders |= mended(space, encodings, scores, naswot)
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
@@ -81,25 +90,30 @@ def judge(
     }
 
 
-def mended(space: SearchSpace, encodings: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
-    """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L)."""
-    found = {}
+def mended(
+    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, naswot: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L); those by
+    NASWOT (N,) only if that is known.
+    """
+    found, word = {}, None if naswot is None else known(encodings, naswot)
     for name, mend in MENDS.items():
-        some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
-        found[name] = mend.fitted(space, encodings[some], scores[some])(encodings, scores)
+        if word or not mend.naswot_weight:
+            some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
+            found[name] = mend.fitted(space, encodings[some], scores[some], word)(encodings, scores)
     return found
 
 
 def gains(figures: dict) -> dict[str, Estimate]:
-    """How far each mended order is ahead of the supernet's, in tau."""
-    behind = {name: Estimate(*figures["ahead"][name]) for name in MENDS}
-    return {name: Estimate(-value, -high, -low) for name, (value, low, high) in behind.items()}
+    """How far each mended order is ahead of the supernet's, in tau; the furthest first."""
+    behind = {name: Estimate(*estimate) for name, estimate in figures["ahead"].items() if name in MENDS}
+    found = {name: Estimate(-value, -high, -low) for name, (value, low, high) in behind.items()}
+    return dict(sorted(found.items(), key=lambda pair: -pair[1].value))
 
 
 def advised(figures: dict) -> Mending:
     """What gains most, of what gains at all."""
-    sure = {name: gain.value for name, gain in gains(figures).items() if gain.low > 0}
-    return MENDS[max(sure, key=sure.get)] if sure else Mending()
+    return next((MENDS[name] for name, gain in gains(figures).items() if gain.low > 0), Mending())
 
 
 def corrects(figures: dict) -> bool:
@@ -206,20 +220,27 @@ def show(figures: dict) -> None:
 
 
 def _show_orders(figures: dict) -> None:
-    """Tau of every order, of all networks and of the truly best, and what mending gains."""
+    """Tau of the orders, of all networks and of the truly best, and what mending gains."""
     parts = {
         "all": figures,
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
     }
+    best = next(iter(gains(figures)))
+    nouns = {"supernet": "supernet", best: "mended (*)", NASWOT: NASWOT, **BASELINES}
+    nouns = {name: noun for name, noun in nouns.items() if name in figures["tau"]}
     rows = [
         [noun, *(_estimate(found["tau"][name]) if found["tau"] else "too few" for found in parts.values())]
-        for name, noun in ORDERS.items()
+        for name, noun in nouns.items()
     ]
     heads = [f"{part} ({found['networks']})" for part, found in parts.items()]
     _table("Kendall's tau with the truth (95 % confidence)", ["", *heads], rows)
-    spearman = {noun: figures["spearman"][name] for name, noun in ORDERS.items() if name not in MENDS}
-    print("Spearman  " + ", ".join(f"{noun} {value:.2f}" for noun, value in spearman.items()) + "\n")
-    rows = [[MENDS[name].flags, "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain)] for name, gain in gains(figures).items()]
+    _say("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in nouns.items()))
+    print()
+    star = {name: " (*)" if name == best else "" for name in MENDS}
+    rows = [
+        [f"{MENDS[name].flags}{star[name]}", "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain)]
+        for name, gain in gains(figures).items()
+    ]
     _table("Scores mended without any training", ["flags of evo/search.py", "tau gained"], rows)
 
 

@@ -91,16 +91,17 @@ def _mended(name: str, found: dict) -> Iterator[list[str]]:
     yield [f"averaged over all steps and {name}", f"{found['of_the_mean']:.3f}; gained {gained}"]
 
 
-def sized() -> str:
-    """Tau by the weight that the size has in the scores: of a published supernet, and of all that were trained."""
-    r = record.load("deeper_insights")
-    found = {f"`three_edge`, published, {name}": taus for name, taus in r["by_size_weight"].items()}
+def by_weight(word: str) -> str:
+    """Tau by the weight of a word in the scores: of a published supernet, if that is known, and of those trained."""
+    r, found = record.load("deeper_insights"), {}
+    if word == "size":
+        found = {f"`three_edge`, published, {name}": taus for name, taus in r["by_size_weight"].items()}
     for r in _records():
-        taus = r.get("by_size_weight", {})
+        taus = r.get(f"by_{word}_weight", {})
         found |= {f"`{r['space']}`, {r['scale']}, {name}": tau for name, tau in taus.items()}
     weights = next(iter(found.values()))
     rows = [[name, *(f"{taus[weight]:.2f}" for weight in weights)] for name, taus in found.items()]
-    return table(["supernet", *(f"`--size-weight {weight}`" for weight in weights)], rows)
+    return table(["supernet", *(f"`--{word}-weight {weight}`" for weight in weights)], rows)
 
 
 def corrected() -> str:
@@ -128,7 +129,7 @@ def fronts(space: str) -> str:
     found["none"] = [r["alone"]]
     what = f"All {r['networks']:,} networks of `{space}`; means over {r['draws']} draws of those trained, and of those "
     what += "that mend, of what is given up medians, and in brackets the most:"
-    rows = [["multiply-adds", "", *_worth([r["madds"]])]]
+    rows = [[name, "", *_worth([worth])] for name, worth in r["free"].items()]
     for name, seeds in found.items():
         rows += [[name, "" if n == "0" else n, *_worth([seed[n] for seed in seeds])] for n in seeds[0]]
     head = [

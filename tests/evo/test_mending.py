@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy.stats import zscore
 
 import search_spaces
 from evo import correction
-from evo.mending import Mending
+from evo.mending import Mending, known
 from results import ranking
 
 SPACES = ["digits", "nas_bench_macro", "nas_bench_201", "darts"]
@@ -78,12 +79,27 @@ def test_both_together_are_the_sizes_word_on_smoothed_scores(rng):
     assert Mending().of(space, accuracy, 0) is accuracy
 
 
+def test_words_add_up_whatever_their_order(rng):
+    space = search_spaces.load("nas_bench_macro")
+    encodings = np.unique(space.sample(rng, 200), axis=0)
+    scores, naswot = rng.uniform(0.4, 0.6, len(encodings)), rng.normal(size=len(encodings))
+    told = known(encodings, naswot)
+
+    def gained(size, weight):
+        mended = Mending(size_weight=size, naswot_weight=weight).fitted(space, encodings, scores, told)
+        return np.log(1 - mended(encodings, scores)) - np.log(1 - scores)
+
+    np.testing.assert_allclose(gained(0.5, 0.3), gained(0.5, 0) + gained(0, 0.3), atol=1e-12)
+    np.testing.assert_allclose(gained(0, 0.3), -0.3 * np.log(1 - scores).std() * zscore(naswot), atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
         ({"smooth": 9}, "--smooth needs 0, or 10 to 2,000 networks, got 9"),
         ({"smooth": 2001}, "--smooth needs 0, or 10 to 2,000 networks, got 2001"),
         ({"size_weight": -0.1}, "--size-weight must be a number from 0 on, got -0.1"),
+        ({"naswot_weight": np.nan}, "--naswot-weight must be a number from 0 on, got nan"),
         ({"size_weight": np.inf}, "--size-weight must be a number from 0 on, got inf"),
     ],
 )
@@ -99,6 +115,7 @@ def test_wrong_mendings(how, message):
         (Mending(300), "smoothed", "--smooth 300"),
         (Mending(size_weight=0.5), "sized", "--size-weight 0.5"),
         (Mending(300, 1.0), "smoothed and sized", "--smooth 300 --size-weight 1"),
+        (Mending(300, 1.0, 2.0), "smoothed, sized and naswot", "--smooth 300 --size-weight 1 --naswot-weight 2"),
     ],
 )
 def test_a_mending_says_what_it_is_and_how_to_ask_for_it(mending, name, flags):

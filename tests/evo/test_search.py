@@ -222,9 +222,9 @@ BAD_FLAGS = [
     (["--seed", "-1"], "--seed must be from 0"),
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
-    (["--correct", "ranking.json", "--table", "table.json"], "--smooth and --size-weight mend a supernet"),
-    (["--smooth", "300", "--table", "table.json"], "--smooth and --size-weight mend a supernet"),
-    (["--size-weight", "0.5", "--table", "table.json"], "--smooth and --size-weight mend a supernet"),
+    (["--correct", "ranking.json", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
+    (["--smooth", "300", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
+    (["--size-weight", "0.5", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
     (["--size-weight", "-1"], "--size-weight must be a number from 0 on, got -1"),
     (["--size-weight", "nan"], "--size-weight must be a number from 0 on, got nan"),
     (["--smooth", "9"], "--smooth needs 0, or 10 to 2,000 networks, got 9"),
@@ -373,18 +373,19 @@ def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finishe
     assert "is gone" in script(search, *flags).err
 
 
-def test_a_search_by_size_too_finds_the_supernets_own_scores_and_a_word_for_the_multiply_adds(
-    script, finished_run, tmp_path
+@pytest.mark.parametrize("mending", [Mending(size_weight=0.5), Mending(0, 0.5, 0.5)], ids=lambda mending: mending.name)
+def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_these(
+    script, finished_run, tmp_path, mending
 ):
-    flags = ("--run", tmp_path / "run", "--supernet-of", finished_run, *QUICK[2:], "--size-weight", "0.5")
+    flags = ("--run", tmp_path / "run", "--supernet-of", finished_run, *QUICK[2:], *mending.flags.split())
     assert script(search, *flags).code == 0
     points = front.load(tmp_path / "run")["front"]
     net = Judged(str(finished_run), Reading(), Compute(threads=1))
     encodings = np.array([point["encoding"] for point in points])
-    told = Mending(size_weight=0.5).of(net.space, net.scores, 0)(encodings)
+    told = mending.of(net.space, net.scores, 0, net.naswot)(encodings)
     np.testing.assert_allclose([point["accuracy"] for point in points], told)
     assert (told != net.scores(encodings)).any()
-    assert "--size-weight was 0.5" in script(search, *flags[:-1], "1").err
+    assert f"{flags[-2]} was 0.5" in script(search, *flags[:-1], "1").err
 
 
 def test_a_smoothed_search_asks_the_supernet_of_the_drawn_networks_alone(script, finished_run, tmp_path, monkeypatch):
