@@ -12,19 +12,19 @@ import torch
 from torch import nn
 
 from search_spaces import SearchSpace
-from supernet import model
+from supernet import model, trie
 from supernet.data import Data
 from supernet.kernels import quicken
+from supernet.model import ChainSupernet
 from supernet.oracle import fresh_statistics
 
 IMAGES = 64  # that are told apart
 RELUS = (nn.ReLU, nn.ReLU6)
 
 
-def kernel(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """(B, B): how many of the net's ReLUs are both on or both off for two images (B, C, H, W).
-
-    BatchNorm's statistics are those of these images.
+def counted(net: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a net, or a part of one, makes of images (B, ...), and its kernel (B, B): how many of its ReLUs are both on
+    or both off for two of them. BatchNorm's statistics are those of these images.
     """
     total = torch.zeros(len(images), len(images), dtype=torch.float64, device=images.device)
 
@@ -35,19 +35,19 @@ def kernel(net: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
     hooks = [module.register_forward_pre_hook(count) for module in net.modules() if isinstance(module, RELUS)]
     try:
-        with fresh_statistics(net, [images]):
-            return total
+        with fresh_statistics(net, [images]) as (output,):
+            return output, total
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def score(net: nn.Module, images: torch.Tensor) -> float:
-    """The geometric mean of the kernel's eigenvalues, in ReLUs; networks are in the order of the paper's
+def score(kernel: torch.Tensor) -> float:
+    """The geometric mean of the eigenvalues of a kernel (B, B), in ReLUs; networks are in the order of the paper's
     log-determinant. One ReLU more that tells all images apart keeps it above 0, where nothing tells them apart.
     """
-    found = kernel(net, images).cpu()
-    return torch.linalg.slogdet(found + torch.eye(len(found)))[1].div(len(found)).exp().item()
+    size = len(kernel)
+    return torch.linalg.slogdet(kernel.cpu() + torch.eye(size))[1].div(size).exp().item()
 
 
 @final
@@ -60,5 +60,24 @@ class Naswot:
         self.images = data.normalise(data.train.images[:IMAGES])  # which are in random order
 
     def __call__(self, encodings: np.ndarray) -> np.ndarray:
-        """(N, L) ints -> (N,) float64."""
-        return np.array([score(self.net.path(encoding), self.images) for encoding in encodings], dtype=np.float64)
+        """(N, L) ints -> (N,) float64; equal to `one_by_one`. Kernels add up: equal first layers are counted once."""
+        if not isinstance(self.net, ChainSupernet):
+            return self.one_by_one(encodings)
+        found = np.empty(len(encodings))
+        for row, state in trie.walk(np.asarray(encodings), self._then(self.net.stem, (self.images, 0)), self._step):
+            _, kernel = self._then(self.net.head, state)
+            found[row] = score(kernel)
+        return found
+
+    def one_by_one(self, encodings: np.ndarray) -> np.ndarray:
+        """The definition: each path as a network of its own."""
+        kernels = (counted(self.net.path(encoding), self.images)[1] for encoding in encodings)
+        return np.array([score(kernel) for kernel in kernels], dtype=np.float64)
+
+    def _step(self, state: tuple, layer: int, option: int) -> tuple:
+        return self._then(self.net.layers[layer][option], state)
+
+    def _then(self, part: nn.Module, state: tuple) -> tuple:
+        """The state, what is left of the images and the kernel so far, after another part of the network."""
+        output, kernel = counted(part, state[0])
+        return output, state[1] + kernel
