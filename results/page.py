@@ -21,6 +21,7 @@ import search_spaces
 from evo.objectives import NOUNS
 from results import charts, curves, front
 from results.reading import Run
+from results.verdict import MENDS
 from search_spaces import published
 from search_spaces.cell import Cell
 from search_spaces.chain import Chain
@@ -49,7 +50,7 @@ def render(run: Run, live: bool = False) -> str:
         data=_json(data),
         figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
         measures=run.names,
-        nouns={"accuracy": "accuracy", **NOUNS},
+        nouns={"accuracy": "accuracy", **NOUNS, **{name: f"with {mend.flags}" for name, mend in MENDS.items()}},
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
         front_size=len(points),
