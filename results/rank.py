@@ -93,9 +93,10 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     naswot, found = net.naswot(encodings), find(encodings)
+    others = {verdict.NASWOT: naswot, **verdict.mended(net.space, encodings, scores, naswot)}
     if config.reading.mending:
         scores = net.mended(encodings)
-    figures = verdict.judge(net.space, encodings, scores, found, naswot, rng)
+    figures = verdict.judge(net.space, encodings, scores, found, others, rng)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}

@@ -60,18 +60,17 @@ def judge(
     encodings: np.ndarray,
     scores: np.ndarray,
     truth: np.ndarray,
-    naswot: np.ndarray | None,
+    others: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> dict:
-    """All figures of scores (N,) against the truth (N,), and of NASWOT (N,) if that is known. ValueError if the truth
-    is constant.
+    """All figures of scores (N,) against the truth (N,), and how far they are ahead of other orders (N,).
+
+    ValueError if the truth is constant.
     """
     if not np.ptp(truth):
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
-    orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True))}
-    orders |= {} if naswot is None else {NASWOT: naswot}
-    orders |= mended(space, encodings, scores, naswot)
+    orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True)), **others}
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {

@@ -147,6 +147,18 @@ def test_a_table_that_agrees_with_the_supernet_makes_it_trusted_and_equal_weight
     assert "corrected by them" in outcome.out
 
 
+def test_what_mending_gains_is_told_of_the_plain_scores_however_they_are_read(script, run, table, rng):
+    encodings = rank.sample(digits_space(), 20, np.random.default_rng(0))
+    path, found = table([*encodings, [5] * 6], rng.uniform(0.5, 0.9, 21)), []
+    for flags in ([], ["--size-weight", "0.5"]):
+        assert script(rank, run, "--networks", "20", "--table", path, *flags).code == 0
+        found.append({name: value for name, (value, *_) in read(run)["tau"].items()})
+    plain, sized = found
+    assert plain.pop("supernet") != sized.pop("supernet")
+    assert plain == sized
+    assert set(plain) > set(verdict.MENDS)
+
+
 def test_a_run_of_another_seed_is_judged_with_its_own(run):
     net = Judged(str(run), Reading(), Compute(threads=1))
     assert net.twin(other_seed(run)).config.seed == 1
@@ -205,7 +217,7 @@ def test_scores_without_an_order_are_refused():
     space = digits_space()
     encodings = rank.sample(space, 20, np.random.default_rng(0))
     with pytest.raises(ValueError, match="no true order"):
-        verdict.judge(space, encodings, np.arange(20), np.ones(20), None, np.random.default_rng(0))
+        verdict.judge(space, encodings, np.arange(20), np.ones(20), {}, np.random.default_rng(0))
 
 
 @cache
@@ -222,7 +234,9 @@ def figures(quality: float) -> dict:
     reached = madds / madds.std() + rng.normal(size=200)  # cost alone tells half
     scores = quality * reached + (1 - quality) * rng.normal(size=200)
     scores, reached = (0.8 + 0.03 * (values - values.mean()) for values in (scores, reached))
-    return verdict.judge(space, encodings, scores, reached, rng.random(len(scores)), rng)
+    naswot = rng.random(len(scores))
+    others = {verdict.NASWOT: naswot, **verdict.mended(space, encodings, scores, naswot)}
+    return verdict.judge(space, encodings, scores, reached, others, rng)
 
 
 @pytest.mark.parametrize(
