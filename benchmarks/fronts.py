@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import record
+from picks import NEAR
 
 from evo.correction import Correction, Trained
 from evo.mending import Mending, known
@@ -34,7 +35,7 @@ READING = Reading()
 def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[str, float]:
     """Of scores (N,) in place of the true accuracies (N,), for networks of this cost (N, 2): tau, of all and inside the
     truly best tenth; the front's true hypervolume as a share of the true front's, and its size; by the number trained,
-    the accuracy given up, 0..1.
+    the accuracy given up, 0..1; the share that the first beats of the networks that cost the same.
     """
     front = nondominated(np.column_stack([-scores, cost]))
     volumes = (volume(accuracy, cost, rows) for rows in (front, nondominated(np.column_stack([-accuracy, cost]))))
@@ -42,8 +43,16 @@ def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[st
     lost = {str(n): np.mean([ranking.regret(scores[w], accuracy[w], n) for w in within]) for n in FIRST}
     tenth = ranking.best(accuracy, 0.1)
     taus = {"tau": ranking.kendall(scores, accuracy), "tenth": ranking.kendall(scores[tenth], accuracy[tenth])}
-    found = taus | {"volume": np.divide(*volumes), "size": front.sum(), **lost}
+    beats = np.mean([beaten(np.where(w, scores, -np.inf).argmax(), accuracy, cost[:, 0]) for w in within])
+    found = taus | {"volume": np.divide(*volumes), "size": front.sum(), **lost, "beats": beats}
     return {name: float(value) for name, value in found.items()}
+
+
+def beaten(pick: int, accuracy: np.ndarray, madds: np.ndarray) -> float:
+    """Share of the other networks within NEAR of the pick's multiply-adds (N,) that it is better than; ties half."""
+    same = np.abs(madds / madds[pick] - 1) <= NEAR
+    ahead = np.sign(accuracy[pick] - accuracy[same])  # its own is a tie
+    return 0.5 + ahead.sum() / max(1, same.sum() - 1) / 2
 
 
 def volume(accuracy: np.ndarray, cost: np.ndarray, rows: np.ndarray) -> float:

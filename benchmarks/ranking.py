@@ -43,6 +43,7 @@ DENSITIES = {
     **{f"8 similar groups, {k} of 4 cells shared": f"--groups 8 --shared-prefix {k}" for k in range(1, 5)},
 }
 PLAIN = "recalibrated"
+FREE = (*verdict.BASELINES, verdict.NASWOT)  # orders without any training
 WORDS, WEIGHTS = ("size", "naswot"), (0.0, 0.25, 0.5, 1.0, 2.0)
 READINGS = {
     PLAIN: Reading(),
@@ -153,6 +154,7 @@ def summary(found: list[dict]) -> dict:
         "mean": float(np.mean(taus)),
         "deviation": float(np.std(taus, ddof=1)) if len(taus) > 1 else None,
         "intervals": [each["tau"]["supernet"][1:] for each in found],
+        "equal_cost": [each["equal_cost"]["tau"]["supernet"][0] for each in found],
         "inside_best_half": [_inside(each, "0.5") for each in found],
         "inside_best_tenth": [_inside(each, "0.1") for each in found],
         "first": [each["first"] for each in found],
@@ -188,8 +190,7 @@ def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
     smoothed = verdict.MENDS["smoothed"].of(space, accuracy, 0)
     orders = {"supernet": smoothed(np.array(one["encoding"]))}
     tau = verdict.taus(orders, np.array(one["truth"]), np.random.default_rng(0))["tau"]["supernet"]
-    free = (*verdict.BASELINES, verdict.NASWOT)
-    return {name: one["tau"][name] for name in free} | {"the truth, smoothed": tau}
+    return {name: one["tau"][name] for name in FREE} | {"the truth, smoothed": tau}
 
 
 def by_weight(
@@ -249,6 +250,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "flags": flags,
         "variants": BENCHES[space].variants,
         "baselines": baselines(one, arguments),
+        "baselines_equal_cost": {name: one["equal_cost"]["tau"][name][0] for name in FREE},
         "supernets": supernets,
         **{f"by_{w}_weight": {v: by_weight_over(w, found[v, PLAIN]) for v in supernets} for w in WORDS},
         "not_learned": sorted(refused),

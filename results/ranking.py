@@ -14,6 +14,7 @@ from scipy import stats
 FEWEST = 10  # networks: on fewer Kendall's tau means nothing
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+NEAR = 0.1  # share by which two costs may differ that count as equal
 ROWS = 500  # of a matrix of pairs that are in memory at a time
 
 
@@ -45,13 +46,30 @@ def resample(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> np
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
-def kendall_resampled(scores: np.ndarray, truth: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """`kendall` of every resample (R, N), where a network drawn twice is a tie in both orders: (R,)."""
+def kendall_at_equal_cost(scores: np.ndarray, truth: np.ndarray, cost: np.ndarray) -> float:
+    """`kendall`, of the pairs alone whose costs (N,) are equal: what an order says beyond the cost."""
+    return float(kendall_resampled(scores, truth, np.ones((1, len(truth))), cost)[0])
+
+
+def equal(cost: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which costs (A,) are those of others (B,), up to NEAR: (A, B)."""
+    return np.abs(np.log(cost[:, None] / others)) <= np.log1p(NEAR)
+
+
+def kendall_resampled(
+    scores: np.ndarray, truth: np.ndarray, times: np.ndarray, cost: np.ndarray | None = None
+) -> np.ndarray:
+    """`kendall` of every resample (R, N), where a network drawn twice is a tie in both orders: (R,).
+
+    With costs (N,), of the pairs alone whose costs are equal.
+    """
     scores, truth = (stats.rankdata(order, "dense").astype(np.float32) for order in (scores, truth))
     times = times.astype(np.float32)
     sums = np.zeros((3, len(times)))  # over all pairs: concordant less discordant, untied in scores, untied in truth
     for rows in np.array_split(np.arange(len(truth)), -(-len(truth) // ROWS)):
         a, b = np.sign(scores[rows, None] - scores), np.sign(truth[rows, None] - truth)
+        if cost is not None:
+            a, b = (signs * equal(cost[rows], cost) for signs in (a, b))
         for total, signs in zip(sums, (a * b, a * a, b * b), strict=True):
             total += (times[:, rows] @ signs * times).sum(1, dtype=float)
     untied = np.sqrt(sums[1] * sums[2])

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from itertools import product, starmap
 
 import numpy as np
@@ -22,6 +23,7 @@ from search_spaces import SearchSpace
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
 MENDS = {mend.name: mend for mend in starmap(Mending, product((0, 300), (0.0, 0.5), (0.0, 0.5))) if mend}
 NASWOT = "NASWOT alone"  # an order without any training
+PAIRS = 45  # of equal cost, as many as ten networks make
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
 ADVICE = 10  # of them are advised
@@ -71,12 +73,14 @@ def judge(
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
     orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True)), **others}
+    pairs = (np.sum(ranking.equal(cost[0], cost[0])) - len(truth)) // 2
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
         "networks": len(truth),
         **taus(orders, truth, rng),
         "spearman": {name: ranking.spearman(order, truth) for name, order in orders.items()},
+        "equal_cost": {"pairs": int(pairs), **taus(orders, truth, rng, cost[0])} if pairs >= PAIRS else None,
         "inside": {f"{share:g}": inside(orders, truth, share, rng) for share in INSIDE},
         "first": {
             str(n): {"true_rank": ranking.true_rank(scores, truth, n), "regret": ranking.regret(scores, truth, n)}
@@ -104,15 +108,17 @@ def mended(
 
 
 def gains(figures: dict) -> dict[str, Estimate]:
-    """How far each mended order is ahead of the supernet's, in tau; the furthest first."""
+    """How far each mended order is ahead of the supernet's, in these taus; the furthest first."""
     behind = {name: Estimate(*estimate) for name, estimate in figures["ahead"].items() if name in MENDS}
     found = {name: Estimate(-value, -high, -low) for name, (value, low, high) in behind.items()}
     return dict(sorted(found.items(), key=lambda pair: -pair[1].value))
 
 
 def advised(figures: dict) -> Mending:
-    """What gains most, of what gains at all."""
-    return next((MENDS[name] for name, gain in gains(figures).items() if gain.low > 0), Mending())
+    """What gains most, of what gains at all, and surely loses nothing among networks of equal cost."""
+    there = gains(figures["equal_cost"]) if figures["equal_cost"] else {}
+    lossless = (name for name, gain in gains(figures).items() if gain.low > 0 and there.get(name, gain).high >= 0)
+    return next(map(MENDS.get, lossless), Mending())
 
 
 def corrects(figures: dict) -> bool:
@@ -144,11 +150,18 @@ def corrected(
     return dict(zip(("supernet", "corrected", "without"), np.mean(taus, axis=0).tolist(), strict=True))
 
 
-def taus(orders: dict[str, np.ndarray], truth: np.ndarray, rng: np.random.Generator) -> dict:
-    """Tau of every order, and how far the supernet's is ahead of the others', on the same resamples."""
-    times = ranking.resample(len(truth), rng)
-    value = {name: ranking.kendall(order, truth) for name, order in orders.items()}
-    resampled = {name: ranking.kendall_resampled(order, truth, times) for name, order in orders.items()}
+def taus(
+    orders: dict[str, np.ndarray], truth: np.ndarray, rng: np.random.Generator, cost: np.ndarray | None = None
+) -> dict:
+    """Tau of every order, and how far the supernet's is ahead of the others', on the same resamples.
+
+    With costs (N,), of the pairs alone whose costs are equal.
+    """
+    times, kendall = ranking.resample(len(truth), rng), ranking.kendall
+    if cost is not None:
+        kendall = partial(ranking.kendall_at_equal_cost, cost=cost)
+    value = {name: kendall(order, truth) for name, order in orders.items()}
+    resampled = {name: ranking.kendall_resampled(order, truth, times, cost) for name, order in orders.items()}
     ahead = {
         name: ranking.estimate(value["supernet"] - value[name], resampled["supernet"] - resampled[name])
         for name in orders
@@ -169,7 +182,14 @@ def sentence(figures: dict) -> str:
     """What a person should do, and what mended scores would reach if they gain."""
     mending = advised(figures)
     mended = f" With {mending.flags} its tau is {figures['tau'][mending.name][0]:.2f}." if mending else ""
-    return f"{_as_it_is(figures)}{mended}"
+    return f"{_as_it_is(figures)}{_beyond_cost(figures)}{mended}"
+
+
+def _beyond_cost(figures: dict) -> str:
+    if not figures["equal_cost"]:
+        return ""
+    tau = Estimate(*figures["equal_cost"]["tau"]["supernet"])
+    return f" Of networks of equal cost its tau is {tau.value:.2f}{'' if tau.low > 0 else ', which may be chance'}."
 
 
 def _as_it_is(figures: dict) -> str:
@@ -233,6 +253,10 @@ def _show_orders(figures: dict) -> None:
     ]
     heads = [f"{part} ({found['networks']})" for part, found in parts.items()]
     _table("Kendall's tau with the truth (95 % confidence)", ["", *heads], rows)
+    if figures["equal_cost"]:
+        found = figures["equal_cost"]
+        rows = [[noun, _estimate(found["tau"][name])] for name, noun in nouns.items() if name != "madds"]
+        _table(f"Tau of the {found['pairs']:,} pairs of equal cost (within {ranking.NEAR:.0%})", ["", "tau"], rows)
     _say("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in nouns.items()))
     print()
     star = {name: " (*)" if name == best else "" for name in MENDS}

@@ -79,6 +79,7 @@ def test_a_front_by_the_truth_loses_nothing_and_one_by_its_reverse_does(planted)
     assert [right[of] for of in ("tau", "tenth", "volume", "1", "5")] == pytest.approx([1, 1, 1, 0, 0])
     assert (wrong["tau"], wrong["tenth"]) == pytest.approx((-1, -1))
     assert wrong["volume"] < 1
+    assert right["beats"] > 0.9 > 0.3 > wrong["beats"]
     assert wrong["1"] > wrong["5"] > 0
 
 

@@ -30,12 +30,23 @@ def ranking(space: str, scale: str) -> str:
         for reading, s in r["supernets"]["strict"].items()
         if reading != "recalibrated"
     ]
-    free = [[name, "", "", f"**{tau[0]:.3f}** ({tau[1]:.2f} to {tau[2]:.2f})"] for name, tau in r["baselines"].items()]
+    equal = r.get("baselines_equal_cost", {})
+    free = [
+        [
+            name,
+            "",
+            "",
+            f"**{tau[0]:.3f}** ({tau[1]:.2f} to {tau[2]:.2f})",
+            f"{equal[name]:.2f}" if name in equal else "",
+        ]
+        for name, tau in r["baselines"].items()
+    ]
     head = [
         "order by",
         "flags or reading",
         "accuracy",
         "tau",
+        "at equal cost",
         "ahead of strict",
         "best half",
         "first 10 give up",
@@ -141,16 +152,18 @@ def fronts(space: str) -> str:
         "hypervolume",
         "the first gives up",
         "best of the first 5",
+        "the first beats of its cost",
     ]
     return f"{what}\n\n{table(head, rows)}\n\n{source(r)}"
 
 
 def _worth(found: list[dict]) -> list[str]:
     tau, tenth, size, volume = (np.mean([each[key] for each in found]) for key in ("tau", "tenth", "size", "volume"))
+    beats = f"{np.mean([each['beats'] for each in found]):.0%}"
     taus = sorted(f"{each['tau']:.2f}" for each in found)
     seeds = f" ({taus[0]} to {taus[-1]})" if len(taus) > 1 else ""
     lost = [_lost([each[n] for each in found], [each[f"{n}_most"] for each in found]) for n in ("1", "5")]
-    return [f"{tau:.2f}{seeds}", f"{tenth:.2f}", f"{size:,.0f}", f"{volume:.4f}", *lost]
+    return [f"{tau:.2f}{seeds}", f"{tenth:.2f}", f"{size:,.0f}", f"{volume:.4f}", *lost, beats]
 
 
 def _lost(middle: list[float], most: list[float]) -> str:
@@ -200,6 +213,7 @@ def _ranked(s: dict, lead: dict | None) -> list[str]:
     return [
         "" if abs(s["accuracy"]) < 1e-3 else f"{s['accuracy']:.3f}",  # smoothed scores have the mean 0
         f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
+        f"{np.mean(s['equal_cost']):.2f}" if "equal_cost" in s else "",
         _lead(lead["mean"]) if lead else "",
         f"{np.mean(half):.2f}" if half else "too few",
         f"{100 * lost:.2f}",

@@ -54,6 +54,30 @@ def test_resampled_taus_equal_those_of_the_repeated_networks(n, values, rng):
     assert ranking.kendall_resampled(a, b, times) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize(("n", "values"), [(40, 5), (1203, 1000)])
+def test_at_equal_cost_only_pairs_within_a_tenth_count(n, values, rng):
+    a, b = rng.integers(values, size=(2, n))
+    cost = rng.uniform(1, 3, n)
+    i, j = np.array(list(combinations(range(n), 2))).T
+    near = np.maximum(cost[i], cost[j]) <= 1.1 * np.minimum(cost[i], cost[j])
+    x, y = (np.sign(v[i[near]] - v[j[near]]) for v in (a, b))
+    expected = (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
+    assert ranking.kendall_at_equal_cost(a, b, cost) == pytest.approx(expected, abs=1e-6)
+    assert ranking.kendall_at_equal_cost(a, b, np.ones(n)) == pytest.approx(ranking.kendall(a, b), abs=1e-6)
+
+
+def test_what_says_the_cost_alone_says_nothing_at_equal_cost(rng):
+    cost = np.repeat([1.0, 2.0, 4.0], 30)
+    truth = cost + rng.random(90)
+    assert ranking.kendall(cost, truth) > 0.7
+    assert ranking.kendall_at_equal_cost(cost, truth, cost) == 0
+    assert ranking.kendall_at_equal_cost(truth, truth, cost) == pytest.approx(1)
+    times = ranking.resample(90, rng, 5)
+    drawn = [np.repeat(np.arange(90), row) for row in times]
+    expected = [ranking.kendall_at_equal_cost(-truth[i], truth[i], cost[i]) for i in drawn]
+    assert ranking.kendall_resampled(-truth, truth, times, cost) == pytest.approx(expected, abs=1e-6)
+
+
 def correlated(n, rng):
     """Two normal orders whose tau is 2 / pi arcsin(0.7)."""
     return rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n).T
