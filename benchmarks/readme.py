@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "oracle-memory": speed.oracle_memory,
     "gpu-tables": speed.gpu,
     "picks-table": picks.picks,
+    "picks-published": picks.published,
     "report-table": speed.report,
     **{f"ranking-{space}-{scale}": partial(ranking.ranking, space, scale) for space in BENCHES for scale in SCALES},
     "ranking-trust": ranking.trust,

@@ -14,7 +14,7 @@ from scipy import stats
 FEWEST = 10  # networks: on fewer Kendall's tau means nothing
 RESAMPLES = 1000
 CONFIDENCE = 0.95
-NEAR = 0.1  # share by which two costs may differ that count as equal
+NEAR = 0.02  # share by which two costs may differ that count as equal; within a tenth they still tell some orders
 ROWS = 500  # of a matrix of pairs that are in memory at a time
 
 

@@ -255,8 +255,8 @@ def _show_orders(figures: dict) -> None:
     _table("Kendall's tau with the truth (95 % confidence)", ["", *heads], rows)
     if figures["equal_cost"]:
         found = figures["equal_cost"]
-        rows = [[noun, _estimate(found["tau"][name])] for name, noun in nouns.items() if name != "madds"]
-        _table(f"Tau of the {found['pairs']:,} pairs of equal cost (within {ranking.NEAR:.0%})", ["", "tau"], rows)
+        rows = [[noun, _estimate(found["tau"][name])] for name, noun in nouns.items()]
+        _table(f"Tau of the {found['pairs']:,} pairs of equal cost (within {ranking.NEAR:.0%})", ["", ""], rows)
     _say("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in nouns.items()))
     print()
     star = {name: " (*)" if name == best else "" for name in MENDS}

@@ -1,5 +1,6 @@
 """Picks beside random networks of equal multiply-adds."""
 
+import numpy as np
 import record
 
 from tables.text import source, table
@@ -24,3 +25,19 @@ def picks() -> str:
             rows.append([r["name"].removeprefix("picks-"), name, f"{p['madds']:,}", own, rivals, verdict(p)])
     head = ["images", "pick", "multiply-adds", "test accuracy, spread", "random networks, spread", "the pick is"]
     return "\n\n".join([table(head, rows), *map(source, records)])
+
+
+def published() -> str:
+    """Where every network's true accuracy is published: which share of those of its cost the supernet's first beats."""
+    rows, kinds = [], {}
+    for r in (record.load(path.stem) for path in sorted(record.RECORDS.glob("fronts-*.json"))):
+        kinds = {kind: _beats(by_run) for kind, by_run in r["supernets"].items()}
+        rows.append([f"`{r['space']}`, all {r['networks']:,}", *kinds.values()])
+    return table(["networks", "as it is", *list(kinds)[1:]], rows)
+
+
+def _beats(by_run: dict) -> str:
+    """Without networks trained alone, in the mean over the strictly fair supernets."""
+    return (
+        f"{np.mean([by_number['0']['beats'] for name, by_number in by_run.items() if name.startswith('strict')]):.0%}"
+    )
