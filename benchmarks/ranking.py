@@ -175,7 +175,7 @@ def _inside(found: dict, share: str) -> float | None:
 def lead(first: list[dict], second: list[dict]) -> dict:
     """How far the mean tau of the first's seeds is ahead of the second's, over resampled networks; and seed by seed."""
     truth, n = np.array(first[0]["truth"]), min(len(first), len(second))
-    times = ranking.resample(len(truth), np.random.default_rng(0), 1000 if len(truth) <= 2000 else 200)
+    times = ranking.resample(len(truth), np.random.default_rng(0))
     sides = [[np.array(each["score"]) for each in side[:n]] for side in (first, second)]
     value = [np.array([ranking.kendall(scores, truth) for scores in side]) for side in sides]
     drawn = [np.mean([ranking.kendall_resampled(scores, truth, times) for scores in side], axis=0) for side in sides]

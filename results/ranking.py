@@ -12,7 +12,8 @@ import numpy as np
 from scipy import stats
 
 FEWEST = 10  # networks: on fewer Kendall's tau means nothing
-RESAMPLES = 1000
+RESAMPLES, FEWER = 1000, 200
+MANY = 2000  # networks: for more, whose intervals are narrow, fewer resamples do
 CONFIDENCE = 0.95
 NEAR = 0.02  # share by which two costs may differ that count as equal; within a tenth they still tell some orders
 ROWS = 500  # of a matrix of pairs that are in memory at a time
@@ -41,8 +42,9 @@ def _number(value: float) -> float:
     return 0.0 if np.isnan(value) else float(value)
 
 
-def resample(n: int, rng: np.random.Generator, resamples: int = RESAMPLES) -> np.ndarray:
+def resample(n: int, rng: np.random.Generator, resamples: int | None = None) -> np.ndarray:
     """How often each of n networks is drawn when n are drawn with replacement: (R, n)."""
+    resamples = resamples or (RESAMPLES if n <= MANY else FEWER)
     return rng.multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
@@ -54,6 +56,12 @@ def kendall_at_equal_cost(scores: np.ndarray, truth: np.ndarray, cost: np.ndarra
 def equal(cost: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which costs (A,) are those of others (B,), up to NEAR: (A, B)."""
     return np.abs(np.log(cost[:, None] / others)) <= np.log1p(NEAR)
+
+
+def equal_pairs(cost: np.ndarray) -> int:
+    """How many pairs of the costs (N,) are equal."""
+    logs = np.sort(np.log(cost))
+    return int((np.searchsorted(logs, logs + np.log1p(NEAR), "right") - np.arange(1, len(logs) + 1)).sum())
 
 
 def kendall_resampled(

@@ -73,14 +73,14 @@ def judge(
         raise ValueError(f"all networks reach {truth[0]:.4f} alone: there is no true order; give them a larger budget")
     cost = space.cost(encodings).T
     orders = {"supernet": scores, **dict(zip(BASELINES, cost, strict=True)), **others}
-    pairs = (np.sum(ranking.equal(cost[0], cost[0])) - len(truth)) // 2
+    pairs = ranking.equal_pairs(cost[0])
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
     return {
         "networks": len(truth),
         **taus(orders, truth, rng),
         "spearman": {name: ranking.spearman(order, truth) for name, order in orders.items()},
-        "equal_cost": {"pairs": int(pairs), **taus(orders, truth, rng, cost[0])} if pairs >= PAIRS else None,
+        "equal_cost": {"pairs": pairs, **taus(orders, truth, rng, cost[0])} if pairs >= PAIRS else None,
         "inside": {f"{share:g}": inside(orders, truth, share, rng) for share in INSIDE},
         "first": {
             str(n): {"true_rank": ranking.true_rank(scores, truth, n), "regret": ranking.regret(scores, truth, n)}

@@ -32,13 +32,7 @@ def ranking(space: str, scale: str) -> str:
     ]
     equal = r.get("baselines_equal_cost", {})
     free = [
-        [
-            name,
-            "",
-            "",
-            f"**{tau[0]:.3f}** ({tau[1]:.2f} to {tau[2]:.2f})",
-            f"{equal[name]:.2f}" if name in equal else "",
-        ]
+        [name, "", "", "**{:.3f}** ({:.2f} to {:.2f})".format(*tau), f"{equal[name]:.2f}" if name in equal else ""]
         for name, tau in r["baselines"].items()
     ]
     head = [

@@ -63,6 +63,7 @@ def test_at_equal_cost_only_pairs_within_two_percent_count(n, values, rng):
     x, y = (np.sign(v[i[near]] - v[j[near]]) for v in (a, b))
     expected = (x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())
     assert ranking.kendall_at_equal_cost(a, b, cost) == pytest.approx(expected, abs=1e-6)
+    assert ranking.equal_pairs(cost) == near.sum() == (ranking.equal(cost, cost).sum() - n) / 2
     assert ranking.kendall_at_equal_cost(a, b, np.ones(n)) == pytest.approx(ranking.kendall(a, b), abs=1e-6)
 
 
