@@ -64,6 +64,12 @@ def by_size_weight(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray)
     return {"at one step": steps, "mean of all steps": by_weight("size", space, encodings, scores.mean(0), truth)}
 
 
+def equal_cost(scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict:
+    """Tau of the pairs of equal cost alone: of scores (T, 64), and of their mean."""
+    *each, of_mean = (ranking.kendall_at_equal_cost(row, truth, madds) for row in (*scores, scores.mean(0)))
+    return {"pairs": ranking.equal_pairs(madds), "gt_tau": spread(each), "of_the_mean": of_mean}
+
+
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
     """What networks trained alone make of scores (T, 64): by their number, each order's mean tau over the rows."""
     space = search_spaces.load("three_edge")
@@ -87,6 +93,7 @@ def figures(encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, madds:
         "mended": mended(encodings, scores, truth),
         "by_size_weight": by_size_weight(encodings, scores, truth),
         "gained_by_averaging": gained(mean[None], scores, truth),
+        "equal_cost": equal_cost(scores, truth, madds),
         "tau_of_multiply_adds": ranking.kendall(madds, truth),
         "tau_next_step": spread([ranking.kendall(a, b) for a, b in pairwise(scores)]),
         "tau_next_round": spread([ranking.kendall(a, b) for a, b in zip(scores, scores[APART:], strict=False)]),

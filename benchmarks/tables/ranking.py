@@ -69,6 +69,7 @@ def _records() -> list[dict]:
 
 def deeper_insights() -> str:
     r = record.load("deeper_insights")
+    equal = r["equal_cost"]
     kept, mean = r["best_tenth_kept"], r["true_rank_of_the_mean"]
     rows = [
         ["tau with the truth at one step (GT-Tau)", _range(r["gt_tau"], 3)],
@@ -77,6 +78,8 @@ def deeper_insights() -> str:
         ["tau gained by averaging (95 % interval)", _lead(r["gained_by_averaging"])],
         *(row for name, found in r["mended"].items() for row in _mended(name, found)),
         ["tau of multiply-adds", f"{r['tau_of_multiply_adds']:.3f}"],
+        [f"tau at one step, of the {equal['pairs']} pairs of equal cost", _range(equal["gt_tau"], 3)],
+        ["the same averaged over all steps", f"{equal['of_the_mean']:.3f}"],
         ["tau between a step and the next", _range(r["tau_next_step"], 3)],
         ["tau between steps a round of all networks apart", _range(r["tau_next_round"], 3)],
         *(
@@ -185,7 +188,7 @@ def _trust(r: dict) -> Iterator[str]:
         f"- `{r['space']}`, {r['scale']} scale ({n} networks, {total}): the strictly fair supernet's order, tau "
         f"{s['mean']:.2f}, is {against} that of multiply-adds, {madds:.2f}. The best of its first 10 networks is in "
         f"truth number {first:.0f} of {n}, {100 * np.mean([f['10']['regret'] for f in s['first']]):.2f} points of "
-        "accuracy behind the best."
+        f"accuracy behind the best.{_equal_cost(s)}"
     )
     if low <= 0:
         yield "  - It cannot be told from chance: what ranks better than that here need not where supernets learn."
@@ -196,6 +199,10 @@ def _trust(r: dict) -> Iterator[str]:
             if not low <= 0 <= high:
                 word = "better" if value > 0 else "worse"
                 yield f"  - {what} *{name}* it ranks {word}: {value:+.2f} ({low:+.2f} to {high:+.2f})."
+
+
+def _equal_cost(s: dict) -> str:
+    return f" Of networks of equal cost its tau is {np.mean(s['equal_cost']):.2f}." if "equal_cost" in s else ""
 
 
 def _ranked(s: dict, lead: dict | None) -> list[str]:
