@@ -154,7 +154,7 @@ def summary(found: list[dict]) -> dict:
         "mean": float(np.mean(taus)),
         "deviation": float(np.std(taus, ddof=1)) if len(taus) > 1 else None,
         "intervals": [each["tau"]["supernet"][1:] for each in found],
-        "equal_cost": [each["equal_cost"]["tau"]["supernet"][0] for each in found],
+        "equal_cost": [_at_equal_cost(each, "supernet") for each in found],
         "inside_best_half": [_inside(each, "0.5") for each in found],
         "inside_best_tenth": [_inside(each, "0.1") for each in found],
         "first": [each["first"] for each in found],
@@ -170,6 +170,10 @@ def summary(found: list[dict]) -> dict:
 def _inside(found: dict, share: str) -> float | None:
     tau = found["inside"][share]["tau"]
     return tau and tau["supernet"][0]
+
+
+def _at_equal_cost(found: dict, name: str) -> float | None:
+    return found["equal_cost"] and found["equal_cost"]["tau"][name][0]
 
 
 def lead(first: list[dict], second: list[dict]) -> dict:
@@ -250,7 +254,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "flags": flags,
         "variants": BENCHES[space].variants,
         "baselines": baselines(one, arguments),
-        "baselines_equal_cost": {name: one["equal_cost"]["tau"][name][0] for name in FREE},
+        "baselines_equal_cost": {name: _at_equal_cost(one, name) for name in FREE},
         "supernets": supernets,
         **{f"by_{w}_weight": {v: by_weight_over(w, found[v, PLAIN]) for v in supernets} for w in WORDS},
         "not_learned": sorted(refused),

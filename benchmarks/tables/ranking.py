@@ -32,7 +32,7 @@ def ranking(space: str, scale: str) -> str:
     ]
     equal = r.get("baselines_equal_cost", {})
     free = [
-        [name, "", "", "**{:.3f}** ({:.2f} to {:.2f})".format(*tau), f"{equal[name]:.2f}" if name in equal else ""]
+        [name, "", "", "**{:.3f}** ({:.2f} to {:.2f})".format(*tau), _mean([equal.get(name)])]
         for name, tau in r["baselines"].items()
     ]
     head = [
@@ -202,21 +202,27 @@ def _trust(r: dict) -> Iterator[str]:
 
 
 def _equal_cost(s: dict) -> str:
-    return f" Of networks of equal cost its tau is {np.mean(s['equal_cost']):.2f}." if "equal_cost" in s else ""
+    tau = _mean(s.get("equal_cost", []))
+    return f" Of networks of equal cost its tau is {tau}." if tau else ""
+
+
+def _mean(taus: list[float | None]) -> str:
+    """Empty where it was not measured, or of too few pairs."""
+    known = [tau for tau in taus if tau is not None]
+    return f"{np.mean(known):.2f}" if known else ""
 
 
 def _ranked(s: dict, lead: dict | None) -> list[str]:
     """Cells of one order: means over the seeds."""
     low, high = np.mean(s["intervals"], axis=0)
     spread = f"; seeds {min(s['tau']):.2f} to {max(s['tau']):.2f}" if len(s["tau"]) > 1 else ""
-    half = [tau for tau in s["inside_best_half"] if tau is not None]
     lost = np.mean([found["10"]["regret"] for found in s["first"]])
     return [
         "" if abs(s["accuracy"]) < 1e-3 else f"{s['accuracy']:.3f}",  # smoothed scores have the mean 0
         f"**{s['mean']:.3f}** ({low:.2f} to {high:.2f}{spread})",
-        f"{np.mean(s['equal_cost']):.2f}" if "equal_cost" in s else "",
+        _mean(s.get("equal_cost", [])),
         _lead(lead["mean"]) if lead else "",
-        f"{np.mean(half):.2f}" if half else "too few",
+        _mean(s["inside_best_half"]) or "too few",
         f"{100 * lost:.2f}",
         "one seed" if s["s_tau"] is None else f"{s['s_tau']:.2f}",
     ]
