@@ -40,7 +40,7 @@ def worth(scores: np.ndarray, accuracy: np.ndarray, cost: np.ndarray) -> dict[st
     front = nondominated(np.column_stack([-scores, cost]))
     volumes = (volume(accuracy, cost, rows) for rows in (front, nondominated(np.column_stack([-accuracy, cost]))))
     within = [cost[:, 0] <= limit for limit in np.quantile(cost[:, 0], LIMITS)]
-    lost = {str(n): np.mean([ranking.regret(scores[w], accuracy[w], n) for w in within]) for n in FIRST}
+    lost = {str(n): ranking.regret_within(scores, accuracy, cost[:, 0], n, LIMITS) for n in FIRST}
     tenth = ranking.best(accuracy, 0.1)
     taus = {"tau": ranking.kendall(scores, accuracy), "tenth": ranking.kendall(scores[tenth], accuracy[tenth])}
     beats = np.mean([beaten(np.where(w, scores, -np.inf).argmax(), accuracy, cost[:, 0]) for w in within])

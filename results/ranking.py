@@ -115,6 +115,12 @@ def regret(scores: np.ndarray, truth: np.ndarray, n: int) -> float:
     return float(truth.max() - truth[first(scores, truth, n)].max())
 
 
+def regret_within(scores: np.ndarray, truth: np.ndarray, cost: np.ndarray, n: int, shares: np.ndarray) -> float:
+    """`regret`, in the mean over limits on the cost (N,) within which are these shares of the networks."""
+    within = (cost <= limit for limit in np.quantile(cost, shares))
+    return float(np.mean([regret(scores[rows], truth[rows], n) for rows in within]))
+
+
 def best(truth: np.ndarray, share: float) -> np.ndarray:
     """Indices of the truly best networks: this share of them, and all that equal the last of these."""
     return np.flatnonzero(truth >= np.sort(truth)[-max(1, round(share * len(truth)))])

@@ -26,6 +26,7 @@ NASWOT = "NASWOT alone"  # an order without any training
 PAIRS = 45  # of equal cost, as many as ten networks make
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
+FEW, WITHIN = 5, np.linspace(0.1, 1, 10)  # of them within a limit, by shares of the networks that are
 ADVICE = 10  # of them are advised
 TRAINED, DRAWS = (10, 20, 40), 20  # networks that correct the others' scores, and how often they are drawn
 
@@ -87,6 +88,7 @@ def judge(
             for n in FIRST
             if n < len(truth)
         },
+        "given_up": {name: ranking.regret_within(order, truth, cost[0], FEW, WITHIN) for name, order in orders.items()},
         "operations": dict(zip(names, ranking.operation_bias(error, counts).tolist(), strict=True)),
         "size": ranking.size_bias(error, cost[0]).tolist(),
         "corrected": by_trained(space, encodings, scores, truth, rng),
@@ -115,10 +117,14 @@ def gains(figures: dict) -> dict[str, Estimate]:
 
 
 def advised(figures: dict) -> Mending:
-    """What gains most, of what gains at all, and surely loses nothing among networks of equal cost."""
-    there = gains(figures["equal_cost"]) if figures["equal_cost"] else {}
-    lossless = (name for name, gain in gains(figures).items() if gain.low > 0 and there.get(name, gain).high >= 0)
-    return next(map(MENDS.get, lossless), Mending())
+    """What gains most in tau, of what gains at all, surely loses none among networks of equal cost, and gives up no
+    more accuracy within limits.
+    """
+    there, lost = gains(figures["equal_cost"]) if figures["equal_cost"] else {}, figures["given_up"]
+    for name, gain in gains(figures).items():
+        if gain.low > 0 and there.get(name, gain).high >= 0 and lost[name] <= lost["supernet"]:
+            return MENDS[name]
+    return Mending()
 
 
 def corrects(figures: dict) -> bool:
@@ -245,7 +251,7 @@ def _show_orders(figures: dict) -> None:
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
     }
     best = next(iter(gains(figures)))
-    nouns = {"supernet": "supernet", best: "mended (*)", NASWOT: NASWOT, **BASELINES}
+    nouns = {"supernet": "supernet", best: "best mended", NASWOT: NASWOT, **BASELINES}
     nouns = {name: noun for name, noun in nouns.items() if name in figures["tau"]}
     rows = [
         [noun, *(_estimate(found["tau"][name]) if found["tau"] else "too few" for found in parts.values())]
@@ -259,12 +265,15 @@ def _show_orders(figures: dict) -> None:
         _table(f"Tau of the {found['pairs']:,} pairs of equal cost (within {ranking.NEAR:.0%})", ["", ""], rows)
     _say("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in nouns.items()))
     print()
-    star = {name: " (*)" if name == best else "" for name in MENDS}
-    rows = [
-        [f"{MENDS[name].flags}{star[name]}", "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain)]
-        for name, gain in gains(figures).items()
-    ]
-    _table("Scores mended without any training", ["flags of evo/search.py", "tau gained"], rows)
+    lost = {name: f"{100 * value:.2f}" for name, value in figures["given_up"].items()}
+    rows = [["none", "", lost["supernet"]]]
+    for name, gain in gains(figures).items():
+        rows.append([MENDS[name].flags, "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain), lost[name]])
+    title = (
+        "Scores mended without any training; the points of accuracy given up by training "
+        f"the first {FEW} within a limit on the multiply-adds, in the mean over limits"
+    )
+    _table(textwrap.fill(title, 80), ["flags of evo/search.py", "tau gained", "points"], rows)
 
 
 def _say(text: str) -> None:

@@ -268,7 +268,7 @@ def test_smoothing_gains_where_options_add_up_and_scores_are_noisy_alone():
     ):
         scores = reached + noise * rng.normal(size=100)
         orders = {"supernet": scores, **verdict.mended(space, encodings, scores)}
-        found = {**verdict.taus(orders, reached, rng), "equal_cost": None}
+        found = {**verdict.taus(orders, reached, rng), "equal_cost": None, "given_up": dict.fromkeys(orders, 0.0)}
         assert (verdict.gains(found)["smoothed"].low > 0) == gains
         assert bool(verdict.advised(found)) == gains
 
@@ -277,18 +277,24 @@ def test_what_gains_most_is_advised_if_it_gains_at_all():
     def ahead(gain: float) -> tuple:
         return (-gain, -gain - 0.1, -gain + 0.1)
 
-    names, no = list(verdict.MENDS), {"equal_cost": None}
+    names, no = list(verdict.MENDS), {"equal_cost": None, "given_up": dict.fromkeys(["supernet", *verdict.MENDS], 0.0)}
     for gained, best in (([0.2, 0.3, 0.25], 1), ([0.05, 0.02, 0.0], None), ([0.05, 0.0, 0.15], 2)):
         found = verdict.advised(no | {"ahead": dict(zip(names[:3], map(ahead, gained), strict=True))})
         assert found == (Mending() if best is None else verdict.MENDS[names[best]])
 
 
-def test_what_surely_loses_at_equal_cost_is_not_advised():
+def test_what_surely_loses_at_equal_cost_or_gives_up_more_is_not_advised():
     first, second = list(verdict.MENDS)[:2]
     overall = {first: (-0.3, -0.4, -0.2), second: (-0.2, -0.3, -0.1)}
     for there, best in (((0.2, 0.1, 0.3), second), ((0.2, -0.1, 0.5), first), ((-0.1, -0.2, 0.0), first)):
-        figures = {"ahead": overall, "equal_cost": {"ahead": {first: there, second: (0.0, 0.0, 0.0)}}}
+        lost = {"supernet": 0.1, first: 0.1, second: 0.05}
+        figures = {
+            "ahead": overall,
+            "equal_cost": {"ahead": {first: there, second: (0.0, 0.0, 0.0)}},
+            "given_up": lost,
+        }
         assert verdict.advised(figures) == verdict.MENDS[best]
+        assert verdict.advised(figures | {"given_up": lost | {best: 0.2}}) != verdict.MENDS[best]
 
 
 def test_the_lead_over_cost_is_the_difference_of_the_taus():

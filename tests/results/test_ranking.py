@@ -79,6 +79,14 @@ def test_what_says_the_cost_alone_says_nothing_at_equal_cost(rng):
     assert ranking.kendall_resampled(-truth, truth, times, cost) == pytest.approx(expected, abs=1e-6)
 
 
+def test_within_limits_the_truth_gives_up_nothing_and_others_what_they_miss_there():
+    cost, truth = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.1, 0.5, 0.4, 0.9])
+    shares = np.array([0.25, 0.5, 1.0])
+    assert ranking.regret_within(truth, truth, cost, 1, shares) == 0
+    assert ranking.regret_within(-truth, truth, cost, 1, shares) == pytest.approx((0 + 0.4 + 0.8) / 3)
+    assert ranking.regret_within(-truth, truth, cost, 2, shares) == pytest.approx((0 + 0 + 0.5) / 3)
+
+
 def correlated(n, rng):
     """Two normal orders whose tau is 2 / pi arcsin(0.7)."""
     return rng.multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], n).T
