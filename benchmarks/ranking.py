@@ -102,11 +102,6 @@ BENCHES = {
         SCHEDULES | DENSITIES | CHANGES,
         {
             "full": (f"{KEPT} --image-size 32 --epochs 50 --snapshots 10 --lr 0.025 --weight-decay 1e-3", 64),
-            "reduced": (
-                f"{CPU} --image-size 8 --train-images 2048 --score-images 500 --epochs 6 --batch-size 64 --lr 0.2 "
-                "--space-options channels=8",
-                64,
-            ),
             "medium": (
                 f"{CPU} --image-size 16 --train-images 45000 --score-images 1000 --epochs 8 --batch-size 64 --lr 0.1 "
                 "--space-options channels=8",
