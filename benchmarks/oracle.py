@@ -3,7 +3,8 @@
     python benchmarks/oracle.py [--rounds 5] [--threads 1]
     python benchmarks/oracle.py --device cuda --images 10000 --image-size 32 --one-by-one 60
 Three populations: the whole NAS-Bench-Macro space (6,561 networks), on random weights and images, for speed does not
-depend on them; on a CPU also the survivors of a real search on the digits, with and without BatchNorm recalibration.
+depend on them; on a CPU also the survivors of a real search on the digits, with and without BatchNorm recalibration,
+and their NASWOT.
 """
 
 import subprocess
@@ -25,6 +26,7 @@ from supernet import checkpoint, fit, model, trie
 from supernet.compute import Compute
 from supernet.data import DataConfig, load
 from supernet.kernels import quicken
+from supernet.naswot import Naswot
 from supernet.oracle import SupernetOracle
 
 TOLERANCE = 0.005  # of an accuracy on a GPU, whose sums depend on the size of a batch
@@ -40,22 +42,23 @@ def survivors(folder: Path, space) -> np.ndarray:
     return engine.encodings[engine.population]
 
 
-def compare(oracle: SupernetOracle, encodings: np.ndarray, rounds: int, sample: int | None = None) -> dict:
+def compare(judge: SupernetOracle | Naswot, encodings: np.ndarray, rounds: int, sample: int | None = None) -> dict:
     """Seconds of both ways in turn, and the ratio of each pair. RuntimeError if they do not agree.
 
     With `sample` only so many architectures, evenly spread, are scored one by one, and their time is scaled up.
     """
     chosen = np.linspace(0, len(encodings) - 1, sample or len(encodings)).astype(int)
+    accuracy = judge if isinstance(judge, Naswot) else judge.accuracy
     at_once, one_by_one, difference = [], [], 0.0
     for _ in range(rounds):
         start = time.perf_counter()
-        fast = oracle.accuracy(encodings)
+        fast = accuracy(encodings)
         middle = time.perf_counter()
-        plain = oracle.one_by_one(encodings[chosen])
+        plain = judge.one_by_one(encodings[chosen])
         at_once.append(middle - start)
         one_by_one.append((time.perf_counter() - middle) * len(encodings) / len(chosen))
         difference = max(difference, float(np.abs(fast[chosen] - plain).max()))
-    if difference > (0 if oracle.labels.device.type == "cpu" else TOLERANCE):
+    if difference > (0 if judge.images.device.type == "cpu" else TOLERANCE):
         raise RuntimeError(f"the two ways do not agree: {difference}")
     ratios = sorted(b / a for a, b in zip(at_once, one_by_one, strict=True))
     return {
@@ -63,7 +66,7 @@ def compare(oracle: SupernetOracle, encodings: np.ndarray, rounds: int, sample: 
         "block_evaluations": trie.size(encodings),
         "block_evaluations_one_by_one": encodings.size,
         "measured_one_by_one": len(chosen),
-        "images": len(oracle.labels),
+        "images": len(judge.images),
         "seconds": median(at_once),
         "seconds_one_by_one": median(one_by_one),
         "ratio": median(ratios),
@@ -88,6 +91,7 @@ def digits(rounds: int) -> dict[str, dict]:
     return {
         "converged population, running statistics": compare(running, encodings, rounds),
         "converged population, recalibrated": compare(recalibrated, encodings, rounds),
+        "converged population, NASWOT": compare(Naswot(space, data, 0), encodings, rounds),
     }
 
 
