@@ -66,9 +66,9 @@ def corrected(space: SearchSpace, encodings, accuracy, scores: np.ndarray | None
     if not n:
         return scores
     row = {tuple(encoding): i for i, encoding in enumerate(encodings.tolist())}
-    known = [row[tuple(encoding)] for encoding in rank.sample(space, n, np.random.default_rng(seed)).tolist()]
-    trained = Trained(encodings[known], accuracy[known])
-    return Correction(space, trained, None if scores is None else scores[known])(encodings, scores)
+    chosen = [row[tuple(encoding)] for encoding in rank.sample(space, n, np.random.default_rng(seed)).tolist()]
+    trained = Trained(encodings[chosen], accuracy[chosen])
+    return Correction(space, trained, None if scores is None else scores[chosen])(encodings, scores)
 
 
 def mended(space: SearchSpace, encodings: np.ndarray, scores, naswot, mend: Mending, seed: int) -> np.ndarray:
