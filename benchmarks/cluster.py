@@ -77,7 +77,7 @@ def _measured(oracle, encodings: np.ndarray, processes: Sequence[int]) -> tuple[
 
 def overhead(pool: Pool, net: Supernet, space: SearchSpace, data: Data, populations: Sequence[np.ndarray]) -> dict:
     """Seconds per population where next to nothing is to be computed: one image."""
-    pool.send(CONFIG, space, net, data._replace(score=data.score.take(np.arange(1))), 0, None)
+    pool.send(CONFIG, space, net, data._replace(score=data.score.take(np.arange(1))), 0, {})
     everybody(pool)
     times = sorted(seconds(pool.accuracy, encodings) for encodings in populations)
     return {"overhead_seconds": median(times), "overhead_min": times[0], "overhead_max": times[-1]}
@@ -94,7 +94,7 @@ def main() -> None:
         wait, start = begin(cluster.AUTO, "cpu"), time.perf_counter()
         net, _ = train.train(config, space, data)
     figures = {"training_seconds": time.perf_counter() - start, "waited_seconds": seconds(wait)}
-    pool = wait().send(CONFIG, space, net, data, RECALIBRATE, None)
+    pool = wait().send(CONFIG, space, net, data, RECALIBRATE, {})
     populations = [space.sample(rng, POPULATION) for rng in map(np.random.default_rng, range(rounds))]
     figures |= throughput(pool, train.make_oracle(CONFIG, net, data, RECALIBRATE), populations)
     figures |= {"load": os.getloadavg()[0], **overhead(pool, net, space, data, populations)}

@@ -85,7 +85,7 @@ def survive(kills: int, home: Path) -> dict:
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     for _ in range(2):
         nodes.add_node(num_cpus=1)
-    pool = Pool(cluster.connect(nodes.address), "cpu").send(CONFIG, space, net, data, RECALIBRATE, None)
+    pool = Pool(cluster.connect(nodes.address), "cpu").send(CONFIG, space, net, data, RECALIBRATE, {})
     rng, found, died = random.Random(0), [], []
     while len(died) < kills:
         folder = home / str(len(found))

@@ -50,6 +50,7 @@ READINGS = {
     "running": Reading(recalibrate=0),
     "batch": Reading(batch_statistics=True),
     "mean of the last 3": Reading(average=3),
+    "by loss": Reading(by_loss=True),
     **{name: Reading(mending=mend) for name, mend in verdict.MENDS.items()},
     "fine-tuned": Reading(finetune=8),
 }

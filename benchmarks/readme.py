@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "ranking-trust": ranking.trust,
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,
+    "ranking-score-images": ranking.score_images,
     "ranking-corrected": ranking.corrected,
     "ranking-size-weight": partial(ranking.by_weight, "size"),
     "ranking-naswot-weight": partial(ranking.by_weight, "naswot"),

@@ -57,6 +57,8 @@ class Config:
     """Stop after so many generations in which the hypervolume grew by less than a thousandth in all."""
     recalibrate: int = 500
     """Training images that measure each architecture's BatchNorm statistics afresh; 0: the supernet's running ones."""
+    by_loss: bool = False
+    """Score by likelihood, exp(-cross-entropy), in place of accuracy: it tells more where few images score."""
     mending: Mending = field(default_factory=Mending)
     correct: Text = None
     """Correct the scores by networks trained alone: those of this ranking.json, which results/rank.py writes."""
@@ -83,10 +85,13 @@ class Config:
             raise ValueError(f"DEAP's tournaments need --population >= 4, got {self.population}")
         if self.supernet_of and self.table:
             raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
-        if (self.correct or self.mending) and self.table:
+        if (self.correct or self.mending or self.by_loss) and self.table:
             raise ValueError(
-                "--correct, --smooth, --size-weight and --naswot-weight mend a supernet; a --table is the truth"
+                "--correct, --smooth, --size-weight, --naswot-weight and --by-loss are for the scores of a supernet; "
+                "a --table is the truth"
             )
+        if self.cut is not None and self.by_loss:
+            raise ValueError("--cut is an accuracy, and --by-loss scores by another measure: leave out one of them")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):

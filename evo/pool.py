@@ -39,7 +39,7 @@ class Judge(NamedTuple):
     config: train.Config
     space: dict
     recalibrate: int
-    cut: float | None
+    how: dict
     weights: dict[str, np.ndarray]
     images: dict[str, np.ndarray]
 
@@ -59,7 +59,7 @@ class Worker:
         images = {name: torch.tensor(array, device=device) for name, array in judge.images.items()}
         calibration, held_out = (Images(images[part], images[f"{part}_labels"]) for part in ("train", "score"))
         data = Data("", (), calibration, held_out, held_out, images["mean"], images["std"], 0, False)
-        self.oracle = train.make_oracle(judge.config, net, data, judge.recalibrate, judge.cut)
+        self.oracle = train.make_oracle(judge.config, net, data, judge.recalibrate, **judge.how)
 
     def score(self, encodings: np.ndarray) -> np.ndarray:
         return self.oracle.accuracy(encodings)
@@ -102,13 +102,15 @@ class Pool:
             list(self._answers())
 
     def send(
-        self, config: train.Config, space: SearchSpace, net: Supernet, data: Data, recalibrate: int, cut: float | None
+        self, config: train.Config, space: SearchSpace, net: Supernet, data: Data, recalibrate: int, how: dict
     ) -> "Pool":
-        """Gives the trained supernet and the images to every worker, those to come too; they travel once."""
+        """Gives the trained supernet, the images and `how` else it is asked to every worker, those to come too; they
+        travel once.
+        """
         images = {"train": data.train.images[:recalibrate], "train_labels": data.train.labels[:recalibrate]}
         images |= {"score": data.score.images, "score_labels": data.score.labels, "mean": data.mean, "std": data.std}
         weights, images = ({name: t.cpu().numpy() for name, t in d.items()} for d in (net.state_dict(), images))
-        self.judge = self.ray.put(Judge(self._settings(config), space.spec, recalibrate, cut, weights, images))
+        self.judge = self.ray.put(Judge(self._settings(config), space.spec, recalibrate, how, weights, images))
         idle, self.idle = self.idle, []
         for worker in idle:
             self._ready(worker)

@@ -226,14 +226,15 @@ def train_everything(
     """The relaxations that propose, and the supernet that judges: here, or in the `pool` once it is there."""
     print(
         f"{space.name}: {space.size:,} architectures; {len(data.train.labels):,} images train, "
-        f"{len(data.score.labels):,} score; run folder {config.folder}"
+        f"{len(data.score.labels):,} score{' by loss' if config.by_loss else ''}; run folder {config.folder}"
     )
     context = config.supernet.compute.context(data.mean.device)
     relaxations = config.proposals.prepare(space, data, config.supernet.seed, config.folder, context)
     net, _ = train.train(config.supernet, space, data)
+    how = {"cut": config.cut, "by_loss": config.by_loss}
     if pool:
-        return relaxations, pool().send(config.supernet, space, net, data, config.recalibrate, config.cut)
-    return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, config.cut)
+        return relaxations, pool().send(config.supernet, space, net, data, config.recalibrate, how)
+    return relaxations, train.make_oracle(config.supernet, net, data, config.recalibrate, **how)
 
 
 def claims(config: Config, space: SearchSpace, data: Data) -> tuple[dict, dict, dict]:

@@ -36,6 +36,8 @@ class Reading:
     """Mean accuracy over so many of the last snapshots, the end of the training included."""
     finetune: int = 0
     """Steps that each network trains alone on what it inherits, before it is scored."""
+    by_loss: bool = False
+    """Read likelihoods, exp(-cross-entropy), in place of accuracies."""
     mending: Mending = field(default_factory=Mending)
 
     def __post_init__(self):
@@ -103,6 +105,7 @@ class Judged:
         """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
         reading = self.reading
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
+        how |= {"by_loss": True} if reading.by_loss else {}
         told = [self.recalibrate, how | precision(self.config.compute.context(self.data.mean.device))]
 
         def judge():

@@ -116,8 +116,9 @@ def main(config: Config) -> None:
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)
     print(f"written to {path}")
-    correct = [f"--correct {path}"] if verdict.corrects(content) else []
-    flags = " ".join([*correct, (config.reading.mending or verdict.advised(content)).flags]).strip()
+    flags = [f"--correct {path}"] if verdict.corrects(content) else []
+    flags += ["--by-loss"] if config.reading.by_loss else []
+    flags = " ".join([*flags, (config.reading.mending or verdict.advised(content)).flags]).strip()
     if flags:
         print("to search with scores that rank better here:")
         print(f"  python evo/search.py --run NEW --supernet-of {net.folder} {flags}")

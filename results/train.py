@@ -279,11 +279,14 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
 
 
 def said(folder: Path) -> str:
-    """By which name an accuracy of the run's search goes, which may be another than the supernet's own."""
+    """By which name a score of the run's search goes, which may be another than the supernet's accuracy."""
     if (folder / correction.NAME).exists():
         return "supernet, corrected {:.4f}"
-    if run_folder.merge(Mending(), run_folder.read(folder)["settings"]):
+    settings = run_folder.read(folder)["settings"]
+    if run_folder.merge(Mending(), settings):
         return "supernet, mended    {:.4f}"
+    if settings.get("search", {}).get("by_loss"):
+        return "supernet, by loss   {:.4f} on {}"
     return "the supernet said   {:.4f} on {}"
 
 

@@ -42,7 +42,7 @@ def check(scores: np.ndarray, classes: int, images: int) -> None:
     chance = 1 / classes
     if scores.mean() < chance + 3 * np.sqrt(chance * (1 - chance) / images):
         raise Meaningless(
-            f"the supernet's mean accuracy, {scores.mean():.3f}, is chance ({chance:.3f}): it has not learned, and its "
+            f"the supernet's mean score, {scores.mean():.3f}, is chance ({chance:.3f}): it has not learned, and its "
             "order means nothing; train one for more --epochs in another --run"
         )
     if not np.ptp(scores):

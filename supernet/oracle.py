@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from supernet import memory, trie
-from supernet.fit import accuracy
 from supernet.memory import Context
 from supernet.model import ChainSupernet, Supernet
 from supernet.table import TableOracle as TableOracle
@@ -38,6 +38,9 @@ class SupernetOracle:
     arXiv 1904.00420, section 3.4), and no candidate touches another's; without, the training's running ones serve.
     With `batch` they are those of the held-out images' own batches.
 
+    What is scored is the accuracy; or `by_loss` the likelihood exp(-cross-entropy), the geometric mean of what the true
+    classes are given: an image tells more by it than right or wrong, so that fewer of them tell networks apart.
+
     Activations take at most `budget` bytes (None: half of what is free). What surely stays under the accuracy `cut`
     after the first images is not scored on the others: its score then is that of the first.
     """
@@ -54,8 +57,12 @@ class SupernetOracle:
         cut: float | None = None,
         context: Context = nullcontext,
         batch: bool = False,
+        by_loss: bool = False,
     ):
+        if by_loss and cut is not None:
+            raise ValueError("an accuracy to cut at says nothing of losses: leave out --cut or --by-loss")
         self.net, self.context, self.cut, self.batch = net.eval(), context, cut, batch
+        self.told, self.scale = (_log_likelihood, torch.exp) if by_loss else (_right, torch.clone)
         self.images, self.labels, self.prepare = images, labels, prepare
         self.calibration = [] if calibration is None else [prepare(batch) for batch in _even(calibration)]
         self.chunk, self.group = self._sizes(chunk, memory.free(images.device) // 2 if budget is None else budget)
@@ -95,16 +102,16 @@ class SupernetOracle:
         if self.batch or not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix
             return self.one_by_one(encodings)
         encodings, alive = np.asarray(encodings), np.arange(len(encodings))
-        right = torch.zeros(len(encodings), dtype=torch.int64, device=self.labels.device)
-        seen = torch.zeros_like(right)
+        total = torch.zeros(len(encodings), dtype=torch.float64, device=self.labels.device)
+        seen = torch.zeros_like(total)
         for start, end in pairwise(self._edges()):
             with torch.inference_mode(), self.context():
-                for row, correct in self._walk(encodings[alive], start, end):
-                    right[alive[row]] += correct
+                for row, told in self._walk(encodings[alive], start, end):
+                    total[alive[row]] += told
             seen[alive] = end
             if self.cut is not None:
-                alive = alive[_upper(right[alive] / end, end).cpu().numpy() >= self.cut]
-        return (right / seen).double().cpu().numpy()
+                alive = alive[_upper(total[alive] / end, end).cpu().numpy() >= self.cut]
+        return self._scores(total, seen).cpu().numpy()
 
     def _edges(self) -> list[int]:
         """Where the groups of images begin, and where the last one ends."""
@@ -112,12 +119,12 @@ class SupernetOracle:
         return sorted({0, early, *range(early, len(self.labels), self.group), len(self.labels)})
 
     def _walk(self, encodings: np.ndarray, start: int, end: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """Every row of the encodings with its right answers among the images from `start` to `end`."""
+        """Every row of the encodings with the sum of what the images from `start` to `end` tell."""
         images, labels = (part[start:end].split(self.chunk) for part in (self.images, self.labels))
         root = self._through(self.net.stem, (self.calibration, [self.prepare(chunk) for chunk in images]))
         for row, state in trie.walk(encodings, root, self._step):
             _, logits = self._through(self.net.head, state)
-            yield row, sum((z.argmax(-1) == y).sum() for z, y in zip(logits, labels, strict=True))
+            yield row, sum(map(self.told, logits, labels))
 
     def _step(self, state: Activations, layer: int, option: int) -> Activations:
         return self._through(self.net.layers[layer][option], state)
@@ -135,15 +142,29 @@ class SupernetOracle:
             return np.array([self.alone(self.net.path(encoding)) for encoding in encodings], dtype=np.float64)
 
     def alone(self, model: nn.Module) -> float:
-        """The accuracy of one network; its BatchNorm statistics are used as those of paths are."""
-        images, labels = self.images, self.labels
+        """The score of one network; its BatchNorm statistics are used as those of paths are."""
+        images, labels, model = self.images, self.labels, model.eval()
         if self.batch:
-            with fresh_statistics(model.eval(), [self.prepare(batch) for batch in _even(images)]) as outputs:
-                return (torch.cat(outputs).argmax(-1) == labels).double().mean().item()
-        if not self.calibration:
-            return accuracy(model.eval(), images, labels, self.prepare, self.chunk).item()
-        with fresh_statistics(model.eval(), self.calibration):
-            return accuracy(model, images, labels, self.prepare, self.chunk).item()
+            with fresh_statistics(model, [self.prepare(batch) for batch in _even(images)]) as outputs:
+                return self._scores(self.told(torch.cat(outputs), labels), len(labels)).item()
+        chunks = zip(images.split(self.chunk), labels.split(self.chunk), strict=True)
+        with fresh_statistics(model, self.calibration) if self.calibration else nullcontext(), torch.inference_mode():
+            total = sum(self.told(model(self.prepare(some)), right) for some, right in chunks)
+        return self._scores(total, len(labels)).item()
+
+    def _scores(self, total: torch.Tensor, images: torch.Tensor | int) -> torch.Tensor:
+        """Of what so many images have told in all; with the digits of float32, as training tells accuracies."""
+        return self.scale(total / images).float().double()
+
+
+def _right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """How many answers (B, classes) are right, float64."""
+    return (logits.argmax(-1) == labels).sum().double()
+
+
+def _log_likelihood(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The sum over answers (B, classes) of the logarithms of what they give the true classes, float64."""
+    return -F.cross_entropy(logits.double(), labels, reduction="sum")
 
 
 def _even(calibration: torch.Tensor) -> Sequence[torch.Tensor]:

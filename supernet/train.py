@@ -216,17 +216,18 @@ def make_oracle(
     cut: float | None = None,
     batch: bool = False,
     finetune: int = 0,
+    by_loss: bool = False,
 ) -> SupernetOracle | GroupedOracle | FinetunedOracle:
     """The trained supernet as a judge on the score images; BatchNorm statistics from `recalibrate` training images.
 
-    Or from the `batch` that is scored; and every network may `finetune` for so many steps.
+    Or from the `batch` that is scored; every network may `finetune` for so many steps, or be scored `by_loss`.
     """
     device = data.mean.device
     calibration = data.train.images[:recalibrate] if recalibrate else None  # they are in random order
     limits = {"budget": config.speed.budget(device), "cut": cut, "context": config.compute.context(device)}
 
     def judge(net: Supernet) -> SupernetOracle:
-        return SupernetOracle(net, *data.score, data.normalise, calibration, batch=batch, **limits)
+        return SupernetOracle(net, *data.score, data.normalise, calibration, batch=batch, by_loss=by_loss, **limits)
 
     if finetune:
         return FinetunedOracle(net, judge(net), data, config.recipe(), finetune, config.seed)

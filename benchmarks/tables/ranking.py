@@ -112,6 +112,22 @@ def by_weight(word: str) -> str:
     return table(["supernet", *(f"`--{word}-weight {weight}`" for weight in weights)], rows)
 
 
+def score_images() -> str:
+    """Tau by how many held-out images score: by accuracy, and by loss; means over the seeds."""
+    r = record.load("score_images")
+    rows = [
+        [f"`{space}`, {r['scale']}, by {way}", *_over_seeds([run[way] for run in runs.values()])]
+        for space, runs in r["spaces"].items()
+        for way in ("accuracy", "loss")
+    ]
+    numbers = next(iter(next(iter(r["spaces"].values())).values()))["accuracy"]
+    return f"{table(['tau', *(f'{number} images' for number in numbers)], rows)}\n\n{source(r)}"
+
+
+def _over_seeds(runs: list[dict[str, float]]) -> list[str]:
+    return [f"{np.mean([run[number] for run in runs]):.2f}" for number in runs[0]]
+
+
 def corrected() -> str:
     """What networks trained alone make of a supernet's order: of a published one, and of strictly fair ones."""
     r, published = record.load("deeper_insights"), "`three_edge`, published"

@@ -222,9 +222,11 @@ BAD_FLAGS = [
     (["--seed", "-1"], "--seed must be from 0"),
     (["--device", "gpu"], "--device gpu cannot be used here"),
     (["--run", __file__], "is a file"),
-    (["--correct", "ranking.json", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
-    (["--smooth", "300", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
-    (["--size-weight", "0.5", "--table", "table.json"], "--size-weight and --naswot-weight mend a supernet"),
+    (["--correct", "ranking.json", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
+    (["--smooth", "300", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
+    (["--size-weight", "0.5", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
+    (["--by-loss", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
+    (["--by-loss", "--cut", "0.5"], "--cut is an accuracy, and --by-loss scores by another measure"),
     (["--size-weight", "-1"], "--size-weight must be a number from 0 on, got -1"),
     (["--size-weight", "nan"], "--size-weight must be a number from 0 on, got nan"),
     (["--smooth", "9"], "--smooth needs 0, or 10 to 2,000 networks, got 9"),
@@ -386,6 +388,18 @@ def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_th
     np.testing.assert_allclose([point["accuracy"] for point in points], told)
     assert (told != net.scores(encodings)).any()
     assert f"{flags[-2]} was 0.5" in script(search, *flags[:-1], "1").err
+
+
+def test_a_search_by_loss_scores_by_likelihood(script, finished_run, tmp_path):
+    flags = ("--run", tmp_path / "run", "--supernet-of", finished_run, *QUICK[2:], "--by-loss")
+    outcome = script(search, *flags)
+    assert outcome.code == 0, outcome.err
+    assert "287 score by loss" in outcome.out
+    points = front.load(tmp_path / "run")["front"]
+    net = Judged(str(finished_run), Reading(by_loss=True), Compute(threads=1))
+    told = net.scores(np.array([point["encoding"] for point in points]))
+    np.testing.assert_allclose([point["accuracy"] for point in points], told, rtol=1e-5)
+    assert "--by-loss was True, now False" in script(search, *flags[:-1], "--no-by-loss").err
 
 
 def test_a_smoothed_search_asks_the_supernet_of_the_drawn_networks_alone(script, finished_run, tmp_path, monkeypatch):

@@ -36,6 +36,12 @@ def test_averages_are_means_over_the_last_epochs(run):
     assert (read(run, average=2).scores(ENCODINGS) == averaged[3]).all()
 
 
+def test_by_loss_likelihoods_are_read_and_kept_beside_accuracies(run):
+    accuracies, likelihoods = (read(run, by_loss=way).scores(ENCODINGS) for way in (False, True))
+    assert ((likelihoods > 0) & (likelihoods < 1) & (likelihoods != accuracies)).all()
+    assert (read(run).scores(ENCODINGS) == accuracies).all()
+
+
 def test_more_epochs_than_were_kept_cannot_be_averaged(run):
     with pytest.raises(ValueError, match=r"--average 9 needs as many epochs, .* kept 3: train with --snapshots"):
         read(run, average=9).scores(ENCODINGS)

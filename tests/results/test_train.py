@@ -52,6 +52,9 @@ def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):
     assert again.out == outcome.out
     assert (run / "trained" / "A.safetensors").stat().st_mtime_ns == before
     settings = run_folder.read(run)
+    settings["settings"]["search"]["by_loss"] = True
+    files.save_json(run / "settings.json", settings)
+    assert "supernet, by loss   0." in script(train, run, "--pick", "A", *QUICK).out
     settings["settings"]["search"]["size_weight"] = 0.5
     files.save_json(run / "settings.json", settings)
     assert "supernet, mended    0." in script(train, run, "--pick", "A", *QUICK).out

@@ -57,27 +57,47 @@ def test_scores_are_those_of_stand_alone_networks(space, net, digits, recalibrat
 def test_batch_statistics_are_those_of_training_mode_and_leave_the_running_ones(space, net, digits, rng):
     encodings = space.sample(rng, 4)
     before = {name: tensor.clone() for name, tensor in net.named_buffers()}
-    scores = oracle(net, digits, batch=True).accuracy(encodings)
+    scores, by_loss = (oracle(net, digits, batch=True, by_loss=way).accuracy(encodings) for way in (False, True))
     assert all(torch.equal(before[name], tensor) for name, tensor in net.named_buffers())
-    for encoding, score in zip(encodings, scores, strict=True):
+    for encoding, score, likelihood in zip(encodings, scores, by_loss, strict=True):
         alone = net.extract(encoding).train()
         for module in alone.modules():
             if isinstance(module, nn.Dropout):
                 module.eval()
         with torch.no_grad():
-            right = alone(digits.normalise(digits.score.images)).argmax(-1) == digits.score.labels
-        assert score == right.double().mean().item()
+            logits = alone(digits.normalise(digits.score.images))
+        assert score == (logits.argmax(-1) == digits.score.labels).float().mean().item()
+        assert likelihood == pytest.approx((-nn.functional.cross_entropy(logits, digits.score.labels)).exp().item())
+
+
+def test_by_loss_a_score_is_the_geometric_mean_of_what_the_true_classes_are_given(space, net, digits, rng):
+    encodings = space.sample(rng, 6)
+    images, labels = digits.score
+    for options in ({}, {"chunk": 100}):
+        scores = oracle(net, digits, by_loss=True, **options).accuracy(encodings)
+        for encoding, score in zip(encodings, scores, strict=True):
+            alone = net.extract(encoding).eval()
+            with torch.no_grad():
+                given = alone(digits.normalise(images)).double().softmax(-1)[range(len(labels)), labels]
+            assert score == pytest.approx(np.exp(np.log(given.numpy()).mean()), rel=1e-5)
+        assert len(set(scores)) == len(scores)
+
+
+def test_an_accuracy_to_cut_at_says_nothing_of_losses(net, digits):
+    with pytest.raises(ValueError, match="leave out --cut or --by-loss"):
+        oracle(net, digits, cut=0.5, by_loss=True)
 
 
 @pytest.mark.parametrize("name", ["digits", "nas_bench_macro"])
 @pytest.mark.parametrize("recalibrate", [0, 30])
-def test_a_population_at_once_equals_one_by_one_bit_for_bit(name, recalibrate, rng):
+@pytest.mark.parametrize("by_loss", [False, True])
+def test_a_population_at_once_equals_one_by_one_bit_for_bit(name, recalibrate, by_loss, rng):
     space = search_spaces.load(name, image_size=8, num_classes=4)
     net = lively(model.build(space, torch.Generator().manual_seed(0)))
     images = torch.randn(40, space.in_channels, 8, 8, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(40) % 4
     calibration = images[:recalibrate] + 1 if recalibrate else None
-    judge = SupernetOracle(net, images, labels, calibration=calibration, chunk=25)
+    judge = SupernetOracle(net, images, labels, calibration=calibration, chunk=25, by_loss=by_loss)
     encodings = np.concatenate([space.sample(rng, 12), space.sample(rng, 5)[[0, 0, 1]]])
     assert len(set(judge.accuracy(encodings))) > 3
     assert (judge.accuracy(encodings) == judge.one_by_one(encodings)).all()
