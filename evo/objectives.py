@@ -23,6 +23,11 @@ MOST = 5  # objectives
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
+def nouns(by_loss: bool = False) -> dict[str, str]:
+    """What people call the measures; `by_loss` the supernet's word is no accuracy."""
+    return {"accuracy": "likelihood" if by_loss else "accuracy", **NOUNS}
+
+
 class Objective(NamedTuple):
     name: str
     direction: str  # min or max

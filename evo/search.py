@@ -151,7 +151,8 @@ def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, 
             seconds = time.monotonic() - start
             archive.record(generation, found, grown[-1], seconds)
             generation, spent = generation + 1, spent + seconds
-            progress.advance(len(found.rows), hypervolume=grown[-1], accuracy=tracker.accuracy)
+            best = {goals.nouns(config.by_loss)["accuracy"]: tracker.accuracy}
+            progress.advance(len(found.rows), hypervolume=grown[-1], **best)
 
 
 def stopped(config: Config, grown: Sequence[float], seconds: float, evaluations: int) -> bool:
@@ -195,9 +196,10 @@ def show(config: Config, space: SearchSpace, points: Sequence[front.Point], pick
         print(f"no architecture of {evaluations} scored ones meets the limits; raise --evaluations or loosen them")
         return
     print()
-    front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures")
+    front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures", config.by_loss)
     print()
-    front.show(space, list(picks.values()), list(picks), "Picks: the most accurate under falling multiply-adds")
+    title = "Picks: the most accurate under falling multiply-adds"
+    front.show(space, list(picks.values()), list(picks), title, config.by_loss)
     folder, files = config.folder, "front.json, archive.sqlite, supernet.safetensors, settings.json"
     print(f"\nWritten to {folder}:")
     print(f"       {files.replace('supernet.safetensors, ', '') if config.table else files}")
@@ -238,10 +240,8 @@ def train_everything(
 
 
 def claims(config: Config, space: SearchSpace, data: Data) -> tuple[dict, dict, dict]:
-    """What makes a run this one and no other, see `run_folder.check`: settings by part, space, images."""
-    supernet, everything = run_folder.flat(config.supernet), run_folder.flat(config)
-    search = {name: value for name, value in everything.items() if name not in supernet}
-    return {"supernet": supernet, "search": search}, space.spec, data.fingerprint()
+    """What makes a run this one and no other, see `run_folder.check`: configs by part, space, images."""
+    return {"supernet": config.supernet, "search": config}, space.spec, data.fingerprint()
 
 
 def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
@@ -251,7 +251,7 @@ def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
     other = Path(config.supernet_of)
     if not config.supernet.run or config.folder.resolve() == other.resolve():
         raise ValueError(f"--supernet-of {other} needs a --run of its own to search in")
-    run_folder.check(other, {"supernet": run_folder.flat(config.supernet)}, space.spec, data.fingerprint())
+    run_folder.check(other, {"supernet": config.supernet}, space.spec, data.fingerprint())
     if not (other / train.WEIGHTS).exists():
         raise ValueError(f"{other} has no supernet yet: python supernet/train.py --run {other} trains one")
     return (other / train.WEIGHTS).read_bytes()

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from evo.objectives import NOUNS
 from evo.proposals import drawing
 from results import curves
 from results.charts import COLOURS
@@ -56,7 +55,7 @@ def _plain(text: str) -> str:
 
 def _front(run: Run, cost: str) -> Figure:
     """Accuracy against one cost: dominated points faint, picks named."""
-    axes, column = _axes(NOUNS.get(cost, cost), "accuracy"), run.names.index(cost)
+    axes, column = _axes(run.nouns.get(cost, cost), run.nouns["accuracy"]), run.names.index(cost)
     points = run.points()
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evo.archive import Generation
-from evo.objectives import MEASURES, NOUNS, Costs, Limit, Objective, columns, minimised, scale, violation
+from evo.objectives import MEASURES, Costs, Limit, Objective, columns, minimised, nouns, scale, violation
 from evo.survival import nondominated, versus
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
@@ -26,6 +26,7 @@ from supernet.files import load_json
 
 Point = dict
 NAME = r"[A-Za-z0-9][\w-]{,49}"  # of a pick: it becomes a file's name
+MOST = 20  # rows of a table
 WIDE = 13  # letters of a column's head
 MIN_NAME = 3  # of a proposer's, in a narrow table
 KEYS = {"space", "space_options", "objectives", "front", "picks"}  # what its readers rely on
@@ -117,16 +118,17 @@ def _number(value: float | None, name: str) -> str:
     return f"{value:,}" if name in COLUMNS else f"{value:.4g}"
 
 
-def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, most: int = 20) -> None:
-    """Prints points as a table that fits 80 columns, for which long names of proposers are cut; of more than `most`,
+def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, by_loss: bool = False) -> None:
+    """Prints points as a table that fits 80 columns, for which long names of proposers are cut; of more than MOST,
     evenly spread ones.
     """
-    kept = np.unique(np.linspace(0, len(points) - 1, min(most, len(points))).astype(int))
+    kept = np.unique(np.linspace(0, len(points) - 1, min(MOST, len(points))).astype(int))
     rest = f", {len(kept)} of {len(points)} shown" if len(kept) < len(points) else ""
     print(title + rest)
     table = Table(box=None, pad_edge=False)
     measured = [name for name in points[0] if name not in ("encoding", "accuracy", "proposer", "why")]
-    for column in ("", "accuracy", *(NOUNS.get(name, name)[:WIDE] for name in measured)):
+    called = nouns(by_loss)
+    for column in ("", called["accuracy"], *(called.get(name, name)[:WIDE] for name in measured)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("proposer", min_width=MIN_NAME)
     table.add_column("encoding", no_wrap=True)

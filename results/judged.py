@@ -37,7 +37,7 @@ class Reading:
     finetune: int = 0
     """Steps that each network trains alone on what it inherits, before it is scored."""
     by_loss: bool = False
-    """Read likelihoods, exp(-cross-entropy), in place of accuracies."""
+    """Read likelihoods, exp(-cross-entropy), in place of accuracies; so is a run read that was searched by them."""
     mending: Mending = field(default_factory=Mending)
 
     def __post_init__(self):
@@ -64,6 +64,7 @@ class Judged:
             raise ValueError(f"the images are not those that {self.folder} learned; give their place by --data-root")
         own = self.saved["settings"].get("search", {}).get("recalibrate", RECALIBRATE)
         self.recalibrate = own if reading.recalibrate is None else reading.recalibrate
+        self.by_loss = reading.by_loss or run_folder.by_loss(self.saved)
 
     def epochs(self) -> dict[int, Path]:
         """The weights after every epoch that was kept, the last one's included, in their order."""
@@ -83,7 +84,7 @@ class Judged:
                 f"--average {average} needs as many epochs, {self.folder} kept {len(kept)}: train with --snapshots"
             )
         paths = kept if early else dict(list(kept.items())[-average:])
-        scores = {epoch: self._scores(path, encodings) for epoch, path in paths.items()}
+        scores = {epoch: self._scores(path, encodings, self.by_loss) for epoch, path in paths.items()}
         rows = np.array(list(scores.values()))
         means = [rows[end - average : end].mean(0) for end in range(average, len(rows) + 1)]
         return dict(zip(list(scores)[average - 1 :], means, strict=True))
@@ -91,6 +92,10 @@ class Judged:
     def scores(self, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) at the end of the training."""
         return list(self.along(encodings, early=False).values())[-1]
+
+    def likelihoods(self, encodings: np.ndarray) -> np.ndarray:
+        """exp(-cross-entropy) (N,) of the encodings (N, L) at the end of the training."""
+        return self._scores(list(self.epochs().values())[-1], encodings, by_loss=True)
 
     def mended(self, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) that a search so mended would take for the scores."""
@@ -101,11 +106,11 @@ class Judged:
         seed = self.config.seed
         return self._kept(repr(("naswot", seed)).encode(), encodings, lambda: Naswot(self.space, self.data, seed))
 
-    def _scores(self, path: Path, encodings: np.ndarray) -> np.ndarray:
-        """Accuracies (N,) of the encodings (N, L) with the weights at `path`; pieces that are done are kept."""
+    def _scores(self, path: Path, encodings: np.ndarray, by_loss: bool) -> np.ndarray:
+        """Accuracies or likelihoods (N,) of the encodings (N, L) by these weights; pieces that are done are kept."""
         reading = self.reading
         how = {"batch": reading.batch_statistics, "finetune": reading.finetune}
-        how |= {"by_loss": True} if reading.by_loss else {}
+        how |= {"by_loss": True} if by_loss else {}
         told = [self.recalibrate, how | precision(self.config.compute.context(self.data.mean.device))]
 
         def judge():

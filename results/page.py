@@ -18,7 +18,6 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 import search_spaces
-from evo.objectives import NOUNS
 from results import charts, curves, front
 from results.reading import Run
 from results.verdict import MENDS
@@ -50,7 +49,7 @@ def render(run: Run, live: bool = False) -> str:
         data=_json(data),
         figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
         measures=run.names,
-        nouns={"accuracy": "accuracy", **NOUNS, **{name: f"with {mend.flags}" for name, mend in MENDS.items()}},
+        nouns={**run.nouns, **{name: f"with {mend.flags}" for name, mend in MENDS.items()}},
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
         front_size=len(points),
@@ -137,7 +136,7 @@ def _axis(run: Run, k: int, name: str) -> dict:
     largest = run.scored.rows[:, k].max(initial=0)
     unit, letter = next(((u, f" ({s})") for u, s in UNITS if largest >= u), (1, ""))
     direction = next((o.direction for o in run.objectives if o.name == name), None)
-    label = f"{NOUNS.get(name, name)}{letter}"
+    label = f"{run.nouns.get(name, name)}{letter}"
     return {"name": name, "label": label, "unit": unit, "direction": direction}
 
 

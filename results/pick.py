@@ -151,7 +151,8 @@ def main(config: Config) -> None:
     (folder / "picks").mkdir(exist_ok=True)
     for name, pick in picks.items():
         save_json(folder / "picks" / f"{name}.json", card.make(folder, name, pick, space, archive))
-    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}")
+    by_loss = run_folder.by_loss(run_folder.require(folder))
+    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}", by_loss)
     for name, pick in picks.items():
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
     print(f"\nModel cards: {folder / 'picks'}")

@@ -90,10 +90,11 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     encodings = sample(net.space, config.networks or (TRAINED if config.table is None else WITH_TABLE), rng)
     epochs = net.along(encodings, along)
     scores = list(epochs.values())[-1]
-    verdict.check(scores, net.space.num_classes, len(net.data.score.labels))
+    verdict.check(scores, net.space.num_classes, len(net.data.score.labels), net.by_loss)
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     naswot, found = net.naswot(encodings), find(encodings)
     others = {verdict.NASWOT: naswot, **verdict.mended(net.space, encodings, scores, naswot)}
+    others |= {} if net.by_loss else {verdict.BY_LOSS: net.likelihoods(encodings)}
     if config.reading.mending:
         scores = net.mended(encodings)
     figures = verdict.judge(net.space, encodings, scores, found, others, rng)
@@ -103,7 +104,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     columns["naswot"] = naswot
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
-    about["reading"] = run_folder.flat(config.reading)
+    about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
 
 
@@ -117,7 +118,7 @@ def main(config: Config) -> None:
     verdict.show(content)
     print(f"written to {path}")
     flags = [f"--correct {path}"] if verdict.corrects(content) else []
-    flags += ["--by-loss"] if config.reading.by_loss else []
+    flags += ["--by-loss"] if net.by_loss else []
     flags = " ".join([*flags, (config.reading.mending or verdict.advised(content)).flags]).strip()
     if flags:
         print("to search with scores that rank better here:")

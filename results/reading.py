@@ -16,7 +16,7 @@ import numpy as np
 import search_spaces
 from evo import archive
 from evo.archive import Generation
-from evo.objectives import DIRECTIONS, MEASURES, Limit, Objective, columns, parse_limits, parse_objectives
+from evo.objectives import DIRECTIONS, MEASURES, Limit, Objective, columns, nouns, parse_limits, parse_objectives
 from results import front, pick
 from search_spaces import SearchSpace
 from supernet import checkpoint, files, run_folder
@@ -53,6 +53,11 @@ class Run(NamedTuple):
     relaxations: dict[str, "Relaxed"]
     ranking: Ranking
     problems: list[str]
+
+    @property
+    def nouns(self) -> dict[str, str]:
+        """What people call the measures."""
+        return nouns(run_folder.by_loss(self.settings))
 
     @property
     def finished(self) -> bool:

@@ -282,10 +282,10 @@ def said(folder: Path) -> str:
     """By which name a score of the run's search goes, which may be another than the supernet's accuracy."""
     if (folder / correction.NAME).exists():
         return "supernet, corrected {:.4f}"
-    settings = run_folder.read(folder)["settings"]
-    if run_folder.merge(Mending(), settings):
+    saved = run_folder.read(folder)
+    if run_folder.merge(Mending(), saved["settings"]):
         return "supernet, mended    {:.4f}"
-    if settings.get("search", {}).get("by_loss"):
+    if run_folder.by_loss(saved):
         return "supernet, by loss   {:.4f} on {}"
     return "the supernet said   {:.4f} on {}"
 

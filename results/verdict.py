@@ -23,6 +23,8 @@ from search_spaces import SearchSpace
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
 MENDS = {mend.name: mend for mend in starmap(Mending, product((0, 300), (0.0, 0.5), (0.0, 0.5))) if mend}
 NASWOT = "NASWOT alone"  # an order without any training
+BY_LOSS = "by loss"  # the supernet's, by likelihood in place of accuracy
+MORE = 0.05  # of chance itself is what likelihoods are above it, of what has learned
 PAIRS = 45  # of equal cost, as many as ten networks make
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
 FIRST = (1, 5, 10, 50)  # how many of the supernet's first a person may train
@@ -35,12 +37,12 @@ class Meaningless(ValueError):
     """Scores that are no order to speak of."""
 
 
-def check(scores: np.ndarray, classes: int, images: int) -> None:
+def check(scores: np.ndarray, classes: int, images: int, by_loss: bool = False) -> None:
     """Meaningless if scores (N,) on so many images of so many classes are no order to speak of."""
     if len(scores) < ranking.FEWEST:
         raise Meaningless(f"{len(scores)} networks: Kendall's tau means nothing on fewer than {ranking.FEWEST}")
     chance = 1 / classes
-    if scores.mean() < chance + 3 * np.sqrt(chance * (1 - chance) / images):
+    if scores.mean() < chance + (MORE if by_loss else 3 * np.sqrt((1 - chance) / chance / images)) * chance:
         raise Meaningless(
             f"the supernet's mean score, {scores.mean():.3f}, is chance ({chance:.3f}): it has not learned, and its "
             "order means nothing; train one for more --epochs in another --run"
@@ -188,7 +190,14 @@ def sentence(figures: dict) -> str:
     """What a person should do, and what mended scores would reach if they gain."""
     mending = advised(figures)
     mended = f" With {mending.flags} its tau is {figures['tau'][mending.name][0]:.2f}." if mending else ""
-    return f"{_as_it_is(figures)}{_beyond_cost(figures)}{mended}"
+    return f"{_as_it_is(figures)}{_beyond_cost(figures)}{mended}{_by_loss(figures)}"
+
+
+def _by_loss(figures: dict) -> str:
+    ahead = figures["ahead"].get(BY_LOSS)
+    if ahead is None or Estimate(*ahead).high >= 0:
+        return ""
+    return f" By loss its order is better (tau {figures['tau'][BY_LOSS][0]:.2f}): call again with --by-loss."
 
 
 def _beyond_cost(figures: dict) -> str:
@@ -251,7 +260,7 @@ def _show_orders(figures: dict) -> None:
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
     }
     best = next(iter(gains(figures)))
-    nouns = {"supernet": "supernet", best: "best mended", NASWOT: NASWOT, **BASELINES}
+    nouns = {"supernet": "supernet", BY_LOSS: "its losses", best: "best mended", NASWOT: NASWOT, **BASELINES}
     nouns = {name: noun for name, noun in nouns.items() if name in figures["tau"]}
     rows = [
         [noun, *(_estimate(found["tau"][name]) if found["tau"] else "too few" for found in parts.values())]

@@ -37,6 +37,14 @@ def require(folder: Path) -> dict:
     return saved
 
 
+def by_loss(saved: dict) -> bool:
+    """Whether the run with this settings.json was searched by loss."""
+    try:
+        return bool(saved["settings"]["search"]["by_loss"])
+    except (KeyError, TypeError):  # not searched, or damaged
+        return False
+
+
 def begun(folder: Path, other: str | None = None) -> dict[str, dict]:
     """The settings by part that the run in `folder` goes on with; before it has any, the supernet's of run `other`."""
     own = read(folder).get("settings", {})
@@ -82,25 +90,36 @@ def flat(config) -> dict:
     return settings
 
 
-def check(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> dict:
+def by_part(parts: dict) -> dict[str, dict]:
+    """The settings of configs by part, each in the first part that has it."""
+    found: dict[str, dict] = {}
+    for part, config in parts.items():
+        earlier = set().union(*found.values())
+        found[part] = {name: value for name, value in flat(config).items() if name not in earlier}
+    return found
+
+
+def check(folder: Path, parts: dict, space: dict, data: dict) -> dict:
     """What `folder` says of its run, if of any; ValueError names every setting that is not as it was.
 
-    `parts` maps "supernet", "search" to their settings.
+    `parts` maps "supernet", "search" to their configs, of which a later one may hold an earlier one. What is not saved,
+    for it was no setting yet when the run began, was as it is by default.
     """
     saved = read(folder)
     if saved:
-        for part, settings in parts.items():
-            old = saved["settings"].get(part, {})
+        usual = by_part({part: type(config)() for part, config in parts.items()})
+        for part, settings in by_part(parts).items():
+            old = {**usual[part], **saved["settings"].get(part, settings)}
             _same(folder, {**old, **{k: settings[k] for k in ANEW & settings.keys()}}, settings, _flag)
         _same(folder, saved["space"], space, "the space's {}".format)
         _same(folder, saved["data"], data, "the data's {}".format)
     return saved
 
 
-def claim(folder: Path, parts: dict[str, dict], space: dict, data: dict) -> None:
+def claim(folder: Path, parts: dict, space: dict, data: dict) -> None:
     """Makes `folder` this run's, after `check`."""
     saved = check(folder, parts, space, data)
-    settings = {**saved.get("settings", {}), **parts}
+    settings = {**saved.get("settings", {}), **by_part(parts)}
     if settings != saved.get("settings"):
         versions = {"python": platform.python_version(), **{name: installed(name) for name in PACKAGES}}
         content = {"settings": settings, "space": space, "data": data, "versions": versions}

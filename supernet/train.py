@@ -253,7 +253,7 @@ def main(config: Config) -> None:
         check(config, space)
         with lock.hold(config.folder / lock.NAME) if team.first else nullcontext():
             if team.first:
-                run_folder.claim(config.folder, {"supernet": run_folder.flat(config)}, space.spec, data.fingerprint())
+                run_folder.claim(config.folder, {"supernet": config}, space.spec, data.fingerprint())
             team.check_shared(config.folder)
             _, history = train(config, space, data, team)
         print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")

@@ -267,6 +267,14 @@ def test_a_run_of_other_settings_is_refused_and_left_whole(script, run_copy, fin
         assert (run_copy / path.name).read_bytes() == path.read_bytes()
 
 
+def test_what_was_no_setting_yet_when_a_run_began_was_as_it_is_by_default(script, run_copy):
+    saved = run_folder.read(run_copy)
+    del saved["settings"]["search"]["by_loss"]
+    files.save_json(run_copy / "settings.json", saved)
+    assert "--by-loss was False, now True" in script(search, "--run", run_copy, "--by-loss").err
+    assert script(search, "--run", run_copy).code == 0
+
+
 def test_a_run_of_another_space_or_other_images_is_refused(script, run_copy, image_folder):
     saved = run_folder.read(run_copy)
     for part, message in (("space", "the space's image_size was 16"), ("data", "the data's train was 3")):
@@ -395,8 +403,9 @@ def test_a_search_by_loss_scores_by_likelihood(script, finished_run, tmp_path):
     outcome = script(search, *flags)
     assert outcome.code == 0, outcome.err
     assert "287 score by loss" in outcome.out
+    assert "likelihood  multiply-adds" in outcome.out
     points = front.load(tmp_path / "run")["front"]
-    net = Judged(str(finished_run), Reading(by_loss=True), Compute(threads=1))
+    net = Judged(str(tmp_path / "run"), Reading(), Compute(threads=1))  # as it was searched
     told = net.scores(np.array([point["encoding"] for point in points]))
     np.testing.assert_allclose([point["accuracy"] for point in points], told, rtol=1e-5)
     assert "--by-loss was True, now False" in script(search, *flags[:-1], "--no-by-loss").err

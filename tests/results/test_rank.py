@@ -159,6 +159,21 @@ def test_what_mending_gains_is_told_of_the_plain_scores_however_they_are_read(sc
     assert set(plain) > set(verdict.MENDS)
 
 
+def test_losses_are_told_beside_accuracies_unless_they_are_the_scores(script, run, table):
+    likelihoods = Judged(str(run), Reading(by_loss=True), Compute(threads=1)).scores
+    encodings = rank.sample(digits_space(), 20, np.random.default_rng(0))
+    path = table([*encodings, [5] * 6], [*likelihoods(encodings), 0.5])
+    flags = ("--networks", "20", "--table", path)
+    outcome = script(rank, run, *flags)
+    assert read(run)["tau"][verdict.BY_LOSS] == pytest.approx([1, 1, 1])
+    assert "its losses" in outcome.out
+    second = script(rank, run, *flags, "--by-loss")
+    assert second.code == 0, second.err
+    assert read(run)["tau"]["supernet"] == pytest.approx([1, 1, 1])
+    assert verdict.BY_LOSS not in read(run)["tau"]
+    assert "its losses" not in second.out
+
+
 def test_a_run_of_another_seed_is_judged_with_its_own(run):
     net = Judged(str(run), Reading(), Compute(threads=1))
     assert net.twin(other_seed(run)).config.seed == 1
@@ -214,6 +229,13 @@ def test_scores_without_an_order_are_refused():
         verdict.check(np.full(20, 0.5), 10, 1000)
     with pytest.raises(ValueError, match="fewer than 10"):
         verdict.check(np.linspace(0.5, 0.6, 9), 10, 1000)
+
+
+def test_a_likelihood_needs_less_above_chance_than_an_accuracy():
+    for mean, by_accuracy, by_loss in ((0.102, True, True), (0.12, True, False), (0.2, False, False)):
+        for spoiled, way in ((by_accuracy, False), (by_loss, True)):
+            with pytest.raises(verdict.Meaningless, match="is chance") if spoiled else nullcontext():
+                verdict.check(np.linspace(mean - 0.01, mean + 0.01, 20), 10, 200, way)
     space = digits_space()
     encodings = rank.sample(space, 20, np.random.default_rng(0))
     with pytest.raises(ValueError, match="no true order"):
@@ -256,6 +278,16 @@ def test_the_sentence_follows_the_planted_quality(quality, advice, capsys):
     assert max(map(len, out.splitlines())) <= 80
     assert "--snapshots 1" in out
     assert "\N{HORIZONTAL ELLIPSIS}" not in out
+
+
+def test_losses_that_order_better_are_said():
+    space, rng = digits_space(), np.random.default_rng(0)
+    encodings = rank.sample(space, 100, rng)
+    reached = rng.normal(size=100)
+    for noise, said in ((0.1, True), (1.0, False)):
+        scores, by_loss = (0.8 + 0.03 * (reached + part * rng.normal(size=100)) for part in (1.0, noise))
+        found = verdict.judge(space, encodings, scores, reached, {verdict.BY_LOSS: by_loss}, rng)
+        assert ("By loss its order is better" in verdict.sentence(found)) == said
 
 
 def test_smoothing_gains_where_options_add_up_and_scores_are_noisy_alone():
