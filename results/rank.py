@@ -117,12 +117,18 @@ def main(config: Config) -> None:
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)
     print(f"written to {path}")
-    flags = [f"--correct {path}"] if verdict.corrects(content) else []
-    flags += ["--by-loss"] if net.by_loss else []
-    flags = " ".join([*flags, (config.reading.mending or verdict.advised(content)).flags]).strip()
-    if flags:
+    if flags := advised(config, net, content):
         print("to search with scores that rank better here:")
         print(f"  python evo/search.py --run NEW --supernet-of {net.folder} {flags}")
+
+
+def advised(config: Config, net: Judged, content: dict) -> str:
+    """Flags of a search whose scores rank better than the plain ones, or are those that were asked for."""
+    asked = config.reading.mending
+    corrected = verdict.corrects(content["corrected" if asked else "corrected_mended"])
+    correct = f"--correct {net.folder / 'ranking.json'}" if corrected else ""
+    by_loss, mending = "--by-loss" if net.by_loss else "", asked or verdict.advised(content)
+    return " ".join(filter(None, (correct, by_loss, mending.flags)))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def judge(
     pairs = ranking.equal_pairs(cost[0])
     error = ranking.rank_error(scores, truth)
     names, counts = operations(space, encodings)
-    return {
+    figures = {
         "networks": len(truth),
         **taus(orders, truth, rng),
         "spearman": {name: ranking.spearman(order, truth) for name, order in orders.items()},
@@ -93,8 +93,11 @@ def judge(
         "given_up": {name: ranking.regret_within(order, truth, cost[0], FEW, WITHIN) for name, order in orders.items()},
         "operations": dict(zip(names, ranking.operation_bias(error, counts).tolist(), strict=True)),
         "size": ranking.size_bias(error, cost[0]).tolist(),
-        "corrected": by_trained(space, encodings, scores, truth, rng),
     }
+    figures["corrected"] = found = by_trained(space, encodings, scores, truth, rng)
+    best = advised(figures)
+    figures["corrected_mended"] = by_trained(space, encodings, orders[best.name], truth, rng) if best else found
+    return figures
 
 
 def mended(
@@ -129,9 +132,9 @@ def advised(figures: dict) -> Mending:
     return Mending()
 
 
-def corrects(figures: dict) -> bool:
-    """Whether as many networks trained alone as were tried rank the others better than the supernet does."""
-    found = list(figures["corrected"].values())
+def corrects(by_trained: dict[str, dict]) -> bool:
+    """Whether as many networks trained alone as were tried rank the others better than the scores alone do."""
+    found = list(by_trained.values())
     return bool(found) and found[-1]["corrected"] > found[-1]["supernet"]
 
 
@@ -240,7 +243,10 @@ def show(figures: dict) -> None:
     _table("Placed too high or too low, in % of all ranks", ["", "smallest quarter", "2nd", "3rd", "largest"], rows)
     bias = sorted(figures["operations"].items(), key=lambda pair: -pair[1])
     _table("The same for one more of an operation", ["", "% of ranks"], [[name, _percent(x)] for name, x in bias])
-    rows = [[f"{n} of them", *(f"{tau:.3f}" for tau in found.values())] for n, found in figures["corrected"].items()]
+    plain, mended = figures["corrected"], figures["corrected_mended"]
+    rows = [[f"{n} of them", *(f"{tau:.3f}" for tau in found.values())] for n, found in plain.items()]
+    if mended != plain:
+        rows += [[f"{n}, scores mended", *(f"{tau:.3f}" for tau in found.values())] for n, found in mended.items()]
     if rows:
         heads = ["trained alone", "supernet", "corrected by them", "by them alone"]
         _table("Kendall's tau of the others (evo/search.py --correct)", heads, rows)

@@ -290,6 +290,19 @@ def test_losses_that_order_better_are_said():
         assert ("By loss its order is better" in verdict.sentence(found)) == said
 
 
+def test_networks_are_advised_to_correct_what_is_advised_to_be_mended():
+    space, rng = digits_space(), np.random.default_rng(0)
+    encodings = rank.sample(space, 60, rng)
+    reached, naswot = rng.uniform(0.5, 0.9, (2, 60))  # nothing that options tell
+    scores = 0.5 * reached + 0.5 * naswot
+    orders = verdict.mended(space, encodings, scores, reached)
+    found = verdict.judge(space, encodings, scores, reached, orders, rng)
+    assert verdict.advised(found).naswot_weight
+    last, mended = list(found["corrected"].values())[-1], list(found["corrected_mended"].values())[-1]
+    assert mended["supernet"] > last["supernet"]
+    assert verdict.corrects(found["corrected_mended"]) == (mended["corrected"] > mended["supernet"])
+
+
 def test_smoothing_gains_where_options_add_up_and_scores_are_noisy_alone():
     space, rng = digits_space(), np.random.default_rng(0)
     encodings = rank.sample(space, 100, rng)
