@@ -1,4 +1,4 @@
-"""What a front is worth in truth if a supernet's scores gave it: as they are, or mended without training, and
+"""What a front is worth in truth if a supernet's scores gave it: as they are, by loss, or mended without training, and
 corrected by networks trained alone or not.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
@@ -86,8 +86,8 @@ def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict, naswot: np.ndarray) -> dict:
-    """Of supernets by name, what each says of the networks (N, L), and NASWOT (N,): by the number of networks that
-    correct it.
+    """Of supernets by name, what each says of the networks (N, L) in accuracies and by loss, and NASWOT (N,): by the
+    number of networks that correct it.
     """
     cost, truly = space.cost(encodings), (space, encodings, accuracy)
     free = {"multiply-adds": cost[:, 0], verdict.NASWOT: naswot}
@@ -103,12 +103,15 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
         each = [mended(space, encodings, scores, naswot, mend, seed) for seed in range(DRAWS)]
         return told(each.__getitem__, TRAINED)
 
-    kinds = {"supernet": Mending(), **{name: verdict.MENDS[name] for name in KINDS}}
+    kinds = {"supernet": (0, Mending()), verdict.BY_LOSS: (1, Mending())}
+    kinds |= {name: (0, verdict.MENDS[name]) for name in KINDS}
     return {
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
-        "supernets": {kind: {name: mends(s, mend) for name, s in scores.items()} for kind, mend in kinds.items()},
+        "supernets": {
+            kind: {name: mends(s[way], mend) for name, s in scores.items()} for kind, (way, mend) in kinds.items()
+        },
         "alone": told(lambda seed: None, TRAINED[1:]),
         "free": {name: over([worth(order, accuracy, cost)]) for name, order in free.items()},
     }
@@ -123,7 +126,7 @@ def main() -> None:
     space = next(iter(runs.values())).space
     encodings = rank.sample(space, space.size, np.random.default_rng(0))
     accuracy = truth.from_table(arguments.table, space)(encodings)
-    scores = {name: judged.scores(encodings) for name, judged in runs.items()}
+    scores = {name: (judged.scores(encodings), judged.likelihoods(encodings)) for name, judged in runs.items()}
     naswot = next(iter(runs.values())).naswot(encodings)
     print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, naswot)))
 

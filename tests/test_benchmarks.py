@@ -98,14 +98,15 @@ def test_a_correction_knows_the_networks_that_were_drawn_and_no_others(planted, 
 
 def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     space, encodings, accuracy, _ = planted
-    scores = rng.random(64)
+    scores, by_loss, naswot = rng.random((3, 64))
     monkeypatch.setattr(fronts, "DRAWS", 1)
-    naswot = rng.random(64)
-    found = fronts.figures(space, encodings, accuracy, {"strict-0": scores}, naswot)
+    found = fronts.figures(space, encodings, accuracy, {"strict-0": (scores, by_loss)}, naswot)
     cost = space.cost(encodings)
     for n in fronts.TRAINED:
         expected = fronts.worth(fronts.corrected(space, encodings, accuracy, scores, n, 0), accuracy, cost)
         assert found["supernets"]["supernet"]["strict-0"][str(n)] == fronts.over([expected])
+    likelihoods = found["supernets"][verdict.BY_LOSS]["strict-0"]["0"]
+    assert likelihoods == fronts.over([fronts.worth(by_loss, accuracy, cost)])
     assert list(found["alone"]) == ["10", "40"]
     assert found["free"][verdict.NASWOT] == fronts.over([fronts.worth(naswot, accuracy, cost)])
     for name in fronts.KINDS:
