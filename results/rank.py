@@ -123,12 +123,13 @@ def main(config: Config) -> None:
 
 
 def advised(config: Config, net: Judged, content: dict) -> str:
-    """Flags of a search whose scores rank better than the plain ones, or are those that were asked for."""
+    """Flags of a search whose scores rank better than the run's own, or are those that were asked for."""
     asked = config.reading.mending
     corrected = verdict.corrects(content["corrected" if asked else "corrected_mended"])
     correct = f"--correct {net.folder / 'ranking.json'}" if corrected else ""
-    by_loss, mending = "--by-loss" if net.by_loss else "", asked or verdict.advised(content)
-    return " ".join(filter(None, (correct, by_loss, mending.flags)))
+    mending = (asked or verdict.advised(content)).flags
+    by_loss = "--by-loss" if config.reading.by_loss or (net.by_loss and (correct or mending)) else ""
+    return " ".join(filter(None, (correct, by_loss, mending)))
 
 
 if __name__ == "__main__":
