@@ -2,10 +2,11 @@
 corrected by networks trained alone or not.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
-The runs are of one space and named VARIANT-SEED. Every network of it is scored, as by a search that has seen all of it,
-so what is lost is lost by the scores alone. Given up is, in points of accuracy and in the mean over limits on the
-multiply-adds, what stays behind the best network within the limit whoever trains the first so many and keeps the best.
-Networks that correct are drawn as results/rank.py draws them. Scores stay in the runs: called again it goes on.
+The runs are of one space and named VARIANT-SEED; those of strict fairness are read by loss too. Every network of the
+space is scored, as by a search that has seen all of it, so what is lost is lost by the scores alone. Given up is, in
+points of accuracy and in the mean over limits on the multiply-adds, what stays behind the best network within the limit
+whoever trains the first so many and keeps the best. Networks that correct are drawn as results/rank.py draws them.
+Scores stay in the runs: called again it goes on.
 """
 
 from collections.abc import Callable, Sequence
@@ -85,9 +86,11 @@ def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
     return middle | {f"{name}_most": float(np.max(columns[name])) for name in sorted(lost)}
 
 
-def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict, naswot: np.ndarray) -> dict:
-    """Of supernets by name, what each says of the networks (N, L) in accuracies and by loss, and NASWOT (N,): by the
-    number of networks that correct it.
+def figures(
+    space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: dict, by_loss: dict, naswot: np.ndarray
+) -> dict:
+    """Of supernets by name, what each says of the networks (N, L), or says by loss, and NASWOT (N,): by the number of
+    networks that correct it.
     """
     cost, truly = space.cost(encodings), (space, encodings, accuracy)
     free = {"multiply-adds": cost[:, 0], verdict.NASWOT: naswot}
@@ -103,14 +106,14 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
         each = [mended(space, encodings, scores, naswot, mend, seed) for seed in range(DRAWS)]
         return told(each.__getitem__, TRAINED)
 
-    kinds = {"supernet": (0, Mending()), verdict.BY_LOSS: (1, Mending())}
-    kinds |= {name: (0, verdict.MENDS[name]) for name in KINDS}
+    kinds = {"supernet": (scores, Mending()), verdict.BY_LOSS: (by_loss, Mending())}
+    kinds |= {name: (scores, verdict.MENDS[name]) for name in KINDS}
     return {
         "space": space.name,
         "networks": len(encodings),
         "draws": DRAWS,
         "supernets": {
-            kind: {name: mends(s[way], mend) for name, s in scores.items()} for kind, (way, mend) in kinds.items()
+            kind: {name: mends(s, mend) for name, s in given.items()} for kind, (given, mend) in kinds.items()
         },
         "alone": told(lambda seed: None, TRAINED[1:]),
         "free": {name: over([worth(order, accuracy, cost)]) for name, order in free.items()},
@@ -126,9 +129,10 @@ def main() -> None:
     space = next(iter(runs.values())).space
     encodings = rank.sample(space, space.size, np.random.default_rng(0))
     accuracy = truth.from_table(arguments.table, space)(encodings)
-    scores = {name: (judged.scores(encodings), judged.likelihoods(encodings)) for name, judged in runs.items()}
+    scores = {name: judged.scores(encodings) for name, judged in runs.items()}
+    by_loss = {name: judged.likelihoods(encodings) for name, judged in runs.items() if name.startswith("strict")}
     naswot = next(iter(runs.values())).naswot(encodings)
-    print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, naswot)))
+    print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, by_loss, naswot)))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     space, encodings, accuracy, _ = planted
     scores, by_loss, naswot = rng.random((3, 64))
     monkeypatch.setattr(fronts, "DRAWS", 1)
-    found = fronts.figures(space, encodings, accuracy, {"strict-0": (scores, by_loss)}, naswot)
+    found = fronts.figures(space, encodings, accuracy, {"strict-0": scores}, {"strict-0": by_loss}, naswot)
     cost = space.cost(encodings)
     for n in fronts.TRAINED:
         expected = fronts.worth(fronts.corrected(space, encodings, accuracy, scores, n, 0), accuracy, cost)
