@@ -284,6 +284,8 @@ def main() -> None:
         found: dict[tuple[str, str], list[dict]] = {}
         words = [word.partition(":") for word in arguments.variants or BENCHES[space].variants]
         variants = {name: int(seeds or arguments.seeds) for name, _, seeds in words}
+        if "strict" not in variants:
+            raise ValueError("all others are compared with strict: name it among the --variants")
         for variant, reading, seed in plan(variants, arguments.readings):
             found.setdefault((variant, reading), []).append(measure(space, variant, reading, seed, arguments))
         write(space, found, arguments)
