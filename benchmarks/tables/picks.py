@@ -29,14 +29,16 @@ def picks() -> str:
 
 def published() -> str:
     """Where every network's true accuracy is published: which share of those of its cost the supernet's first beats."""
-    rows, kinds = [], {}
-    for r in (record.load(path.stem) for path in sorted(record.RECORDS.glob("fronts-*.json"))):
-        kinds = {kind: _beats(by_run) for kind, by_run in r["supernets"].items()}
-        rows.append([f"`{r['space']}`, all {r['networks']:,}", *kinds.values()])
-    return table(["networks", "as it is", *list(kinds)[1:]], rows)
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("fronts-*.json"))]
+    kinds = list(dict.fromkeys(kind for r in records for kind in r["supernets"]))
+    rows = [
+        [f"`{r['space']}`, all {r['networks']:,}", *(_beats(r["supernets"].get(kind, {})) for kind in kinds)]
+        for r in records
+    ]
+    return table(["networks", *(kind.replace("supernet", "as it is") for kind in kinds)], rows)
 
 
 def _beats(by_run: dict) -> str:
     """Without networks trained alone, in the mean over the strictly fair supernets."""
     strict = [by_number["0"]["beats"] for name, by_number in by_run.items() if name.startswith("strict")]
-    return f"{np.mean(strict):.0%}"
+    return f"{np.mean(strict):.0%}" if strict else ""
