@@ -3,7 +3,8 @@
 A supernet places sizes and options too high or too low (arXiv 2010.08219); some networks trained alone show by how
 much. An option is taken to divide the error, so it gains most where much is left: the logarithm of a network's error
 alone is linear in that of its error in the supernet, in that of its multiply-adds and in its options, each of the three
-weighed by how that tells networks left out (ridge regression, Hoerl and Kennard 1970).
+weighed by how that tells networks left out (ridge regression, Hoerl and Kennard 1970). A score may come to count
+nothing, but never against a network.
 Shapes: F networks trained, N others, D features of a group, L decisions.
 """
 
@@ -74,7 +75,7 @@ class Correction:
         self.scales = [1.0] + [max(group.std(), 1e-9) for group in groups[1:]]
         truth = log_error(trained.accuracy)
         self.mean = truth.mean()
-        self.weights = mean_weights(self._scaled(groups), truth - self.mean)
+        self.weights = mean_weights(self._scaled(groups), truth - self.mean, scores is not None)
 
     def __call__(self, encodings: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
         """Encodings (N, L) and their scores (N,) -> accuracies (N,), each in [0, 1]."""
@@ -107,19 +108,25 @@ def options(space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
     return found
 
 
-def mean_weights(groups: Sequence[np.ndarray], truth: np.ndarray) -> list[np.ndarray]:
+def mean_weights(groups: Sequence[np.ndarray], truth: np.ndarray, scored: bool = False) -> list[np.ndarray]:
     """Groups (F, D) and what they should sum to, (F,), both around 0 -> the weights (D,) of each group.
 
     Ridge regression with every group's weights as free as each of VARIANCES lets them be; the mean over all
-    combinations, which count as they tell each network from the others (pseudo-BMA, arXiv 1704.02030).
+    combinations, which count as they tell each network from the others (pseudo-BMA, arXiv 1704.02030). `scored`: the
+    last group is the one column of the scores, whose weight is nothing where it would be negative.
     """
     products = [group @ group.T for group in groups]
-    found, fits = [], []
-    for variances in product(VARIANCES, repeat=len(groups)):
+
+    def solve(variances: Sequence[float]) -> tuple[float, list[np.ndarray]]:
+        """How well these tell each network from the others, and the weights."""
         inverse = np.linalg.inv(np.eye(len(truth)) + sum(v * p for v, p in zip(variances, products, strict=True)))
         solved = inverse @ truth
-        left_out = solved / np.diag(inverse)  # error of each network, told from the others
-        fits.append(-len(truth) / 2 * np.log(max((left_out**2).sum(), TINY)))
-        found.append([v * group.T @ solved for v, group in zip(variances, groups, strict=True)])
+        left_out = solved / np.diag(inverse)
+        weights = [v * group.T @ solved for v, group in zip(variances, groups, strict=True)]
+        if scored and weights[-1] < 0:  # what few networks say against the scores would put the very worst first
+            return solve((*variances[:-1], 0.0))
+        return -len(truth) / 2 * np.log(max((left_out**2).sum(), TINY)), weights
+
+    fits, found = zip(*map(solve, product(VARIANCES, repeat=len(groups))), strict=True)
     counts = np.exp(np.array(fits) - max(fits))
     return [np.average(weights, axis=0, weights=counts) for weights in zip(*found, strict=True)]

@@ -95,3 +95,20 @@ def test_the_weights_are_the_mean_of_ridge_regressions_that_count_as_they_tell_n
     mean = sum(c * ridge(group, truth, v) for c, v in zip(counts / counts.sum(), correction.VARIANCES, strict=True))
     (weights,) = correction.mean_weights([group], truth)
     np.testing.assert_allclose(weights, mean)
+
+
+def test_a_score_never_counts_against_a_network(rng):
+    space = search_spaces.load("nas_bench_201")
+    encodings = np.unique(space.sample(rng, 40), axis=0)
+    truth, scores = 0.9 + 0.02 * rng.normal(size=(2, len(encodings)))
+    for found in (scores, 1.8 - truth):  # which say nothing, or the contrary
+        corrected = Correction(space, Trained(encodings[:10], truth[:10]), found[:10])
+        good, bad = (corrected(encodings, np.full(len(encodings), score)) for score in (0.9, 0.1))
+        assert (good >= bad).all()
+
+
+def test_where_the_scores_may_not_count_the_rest_is_told_as_without_them(rng):
+    group, truth = rng.normal(size=(30, 3)), rng.normal(size=30)
+    weights, against = correction.mean_weights([group, -truth[:, None]], truth, scored=True)
+    assert against == 0
+    np.testing.assert_allclose(weights, correction.mean_weights([group], truth)[0])
