@@ -2,7 +2,7 @@
 corrected by networks trained alone or not.
 
     python benchmarks/fronts.py RUN ... --table nas-bench-macro_cifar10.json
-The runs are of one space and named VARIANT-SEED; those of strict fairness are read by loss too. Every network of the
+The runs are of one space and named VARIANT-SEED; those of --by-loss are read by that too. Every network of the
 space is scored, as by a search that has seen all of it, so what is lost is lost by the scores alone. Given up is, in
 points of accuracy and in the mean over limits on the multiply-adds, what stays behind the best network within the limit
 whoever trains the first so many and keeps the best. Networks that correct are drawn as results/rank.py draws them.
@@ -106,7 +106,7 @@ def figures(
         each = [mended(space, encodings, scores, naswot, mend, seed) for seed in range(DRAWS)]
         return told(each.__getitem__, TRAINED)
 
-    kinds = {"supernet": (scores, Mending()), verdict.BY_LOSS: (by_loss, Mending())}
+    kinds = {"supernet": (scores, Mending())} | ({verdict.BY_LOSS: (by_loss, Mending())} if by_loss else {})
     kinds |= {name: (scores, verdict.MENDS[name]) for name in KINDS}
     return {
         "space": space.name,
@@ -124,13 +124,14 @@ def main() -> None:
     parser = record.parser(__doc__)
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--table", required=True)
+    parser.add_argument("--by-loss", nargs="*", default=[], metavar="VARIANT-SEED")
     arguments = parser.parse_args()
     runs = {run.name: Judged(str(run), READING, Compute(threads=1)) for run in arguments.runs}
     space = next(iter(runs.values())).space
     encodings = rank.sample(space, space.size, np.random.default_rng(0))
     accuracy = truth.from_table(arguments.table, space)(encodings)
     scores = {name: judged.scores(encodings) for name, judged in runs.items()}
-    by_loss = {name: judged.likelihoods(encodings) for name, judged in runs.items() if name.startswith("strict")}
+    by_loss = {name: judged.likelihoods(encodings) for name, judged in runs.items() if name in arguments.by_loss}
     naswot = next(iter(runs.values())).naswot(encodings)
     print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, by_loss, naswot)))
 

@@ -158,7 +158,6 @@ def summary(found: list[dict]) -> dict:
         "s_tau": ranking.s_tau(scores) if len(found) > 1 else None,
         "operations": [each["operations"] for each in found],
         "size": [each["size"] for each in found],
-        "by_trained": [each["corrected"] for each in found],
         "sentence": [each["sentence"] for each in found],
     }
 
@@ -240,6 +239,8 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
     one, supernets = found["strict", PLAIN][0], {}
     for (variant, reading), runs in found.items():
         supernets.setdefault(variant, {})[reading] = summary(runs)
+        if reading == PLAIN:
+            supernets[variant][reading]["by_trained"] = [run["corrected"] for run in runs]
     refused = [variant for variant, reading in everything.keys() - found.keys() if reading == PLAIN]
     flags, _ = BENCHES[space].scales[arguments.scale]
     figures = {
