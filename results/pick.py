@@ -151,12 +151,12 @@ def main(config: Config) -> None:
     (folder / "picks").mkdir(exist_ok=True)
     for name, pick in picks.items():
         save_json(folder / "picks" / f"{name}.json", card.make(folder, name, pick, space, archive))
-    by_loss = run_folder.by_loss(run_folder.require(folder))
-    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}", by_loss)
+    saved = run_folder.require(folder)
+    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}", run_folder.by_loss(saved))
     for name, pick in picks.items():
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
     print(f"\nModel cards: {folder / 'picks'}")
-    images = " --data folder --data-root DIR" if "table" in run_folder.require(folder)["data"] else ""
+    images = " --data folder --data-root DIR" if "table" in saved["data"] else ""
     print(f"Train one from scratch: python results/train.py {folder} --pick {new if new in picks else 'A'}{images}")
 
 
