@@ -73,7 +73,7 @@ def equal_cost(scores: np.ndarray, truth: np.ndarray, madds: np.ndarray) -> dict
 def corrected(encodings: np.ndarray, rows: np.ndarray, truth: np.ndarray) -> dict:
     """What networks trained alone make of scores (T, 64): by their number, each order's mean tau over the rows."""
     space = search_spaces.load("three_edge")
-    found = [verdict.by_trained(space, encodings, row, truth, np.random.default_rng(0)) for row in rows]
+    found = [verdict.by_trained(space, encodings, row, truth, truth, np.random.default_rng(0)) for row in rows]
     return {
         n: {order: float(np.mean([each[n][order] for each in found])) for order in orders}
         for n, orders in found[0].items()

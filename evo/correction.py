@@ -26,7 +26,9 @@ NAME = "correction.json"
 
 
 class Trained(NamedTuple):
-    """Encodings (F, L) and accuracies (F,) of networks that were trained alone."""
+    """Encodings (F, L) and accuracies (F,) of networks that were trained alone, on held-out images: a search that knew
+    what they reach on test images would choose by these.
+    """
 
     encodings: np.ndarray
     accuracy: np.ndarray
@@ -44,11 +46,11 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
             f"--supernet-of {folder}"
         )
     path = own if own.exists() else Path(source)
-    content = files.load_json(path, {"space", "encoding", "truth"}, f"take another --correct than {source}")
+    content = files.load_json(path, {"space", "encoding", "held_out"}, "python results/rank.py RUN writes it again")
     if content["space"] != space.name:
         raise ValueError(f"--correct {path} is of space {content['space']}, not {space.name}")
     try:
-        found = Trained(space.canonical(content["encoding"]), np.array(content["truth"], dtype=float))
+        found = Trained(space.canonical(content["encoding"]), np.array(content["held_out"], dtype=float))
     except (ValueError, TypeError) as error:
         raise ValueError(f"--correct {path} is damaged: {error}") from error
     if len(found.accuracy) < FEWEST or found.accuracy.shape != found.encodings.shape[:1]:
@@ -58,7 +60,7 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
 
 def keep(folder: Path, space: SearchSpace, trained: Trained) -> None:
     """Writes what `load` reads."""
-    columns = {"encoding": trained.encodings.tolist(), "truth": trained.accuracy.tolist()}
+    columns = {"encoding": trained.encodings.tolist(), "held_out": trained.accuracy.tolist()}
     files.save_json(folder / NAME, {"space": space.name, **columns})
 
 

@@ -11,6 +11,7 @@ The others differ from RUN by their seeds alone. RUN/ranking.json holds all that
 import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -69,10 +70,13 @@ def sample(space: SearchSpace, n: int, rng: np.random.Generator) -> np.ndarray:
     return by_cost[[rng.choice(part) for part in parts]]
 
 
-def true_accuracies(config: Config, net: Judged) -> truth.Truth:
-    """From the table, or from training each network alone on the run's images."""
+def true_accuracies(config: Config, net: Judged) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Encodings (N, L) -> accuracies (N,) in truth, and those that a search may know, which must not learn from test
+    images: from the table, or from training each network alone on the run's images.
+    """
     if config.table is not None:
-        return truth.from_table(config.table, net.space)
+        find = truth.from_table(config.table, net.space)
+        return lambda encodings: (find(encodings),) * 2
     recipe = config.training.over(recipes.find(None, net.data.name))
     how = (recipe, config.seed, config.compute.context(net.data.mean.device))
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
@@ -92,16 +96,16 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     scores = list(epochs.values())[-1]
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels), net.by_loss)
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
-    naswot, found = net.naswot(encodings), find(encodings)
+    naswot, (found, held_out) = net.naswot(encodings), find(encodings)
     others = {verdict.NASWOT: naswot, **verdict.mended(net.space, encodings, scores, naswot)}
     others |= {} if net.by_loss else {verdict.BY_LOSS: net.likelihoods(encodings)}
     if config.reading.mending:
         scores = net.mended(encodings)
-    figures = verdict.judge(net.space, encodings, scores, found, others, rng)
+    figures = verdict.judge(net.space, encodings, scores, found, others, rng, held_out)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
-    columns["naswot"] = naswot
+    columns |= {"naswot": naswot, "held_out": held_out}
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
     about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}

@@ -24,6 +24,7 @@ from supernet.memory import Context
 from supernet.table import TableOracle
 
 Truth = Callable[[np.ndarray], np.ndarray]  # encodings (N, L) -> accuracies (N,)
+PARTS = ("test", "score")  # images that judge a network trained alone: unseen ones, and those that a search may know
 
 
 def from_table(path: str, space: SearchSpace) -> Truth:
@@ -45,7 +46,8 @@ def _show(choices: Sequence[int]) -> str:
 def trained(
     folder: Path, space: SearchSpace, data: Data, recipe: Recipe, seed: int, context: Context, encodings: np.ndarray
 ) -> np.ndarray:
-    """Test accuracy of every network (N, L) after this recipe: (N,). Checkpoints in `folder`: called again, it goes on.
+    """Accuracies (2, N) of the networks (N, L) after this recipe, by PARTS. Checkpoints in `folder`: called again, it
+    goes on.
 
     A folder of its own for every recipe and seed, so that truths of different budgets never mix.
     """
@@ -54,7 +56,7 @@ def trained(
     for i, encoding in enumerate(encodings.tolist()):
         path, title = folder / key / f"{space.code(encoding)}.safetensors", f"network {i + 1} of {len(encodings)}"
         accuracies.append(alone(path, title, encoding, space, data, recipe, seed, context))
-    return np.array(accuracies)
+    return np.array(accuracies).reshape(-1, len(PARTS)).T
 
 
 def alone(
@@ -66,8 +68,8 @@ def alone(
     recipe: Recipe,
     seed: int,
     context: Context,
-) -> float:
-    """Test accuracy of one network trained from scratch."""
+) -> list[float]:
+    """Accuracies of one network trained from scratch, by PARTS."""
     net = space.build(encoding)
     initialise(net, torch.Generator().manual_seed(seed))
     net = quicken(net).to(data.mean.device, memory_format=torch.channels_last)
@@ -76,4 +78,4 @@ def alone(
     files = Files(path, path.with_suffix(".last.safetensors"))
     with lock.hold(path.with_name(lock.NAME)):
         stand_alone.fit(net, data, recipe, seed, files, meta, title, context=context)
-    return stand_alone.scores(net, data.test, data.normalise, context)["accuracy"]
+    return [stand_alone.scores(net, getattr(data, part), data.normalise, context)["accuracy"] for part in PARTS]

@@ -67,9 +67,11 @@ def judge(
     truth: np.ndarray,
     others: dict[str, np.ndarray],
     rng: np.random.Generator,
+    known: np.ndarray | None = None,
 ) -> dict:
     """All figures of scores (N,) against the truth (N,), and how far they are ahead of other orders (N,).
 
+    What corrects the scores is what a search may know of the networks trained alone, (N,), by default the truth.
     ValueError if the truth is constant.
     """
     if not np.ptp(truth):
@@ -94,9 +96,10 @@ def judge(
         "operations": dict(zip(names, ranking.operation_bias(error, counts).tolist(), strict=True)),
         "size": ranking.size_bias(error, cost[0]).tolist(),
     }
-    figures["corrected"] = found = by_trained(space, encodings, scores, truth, rng)
+    known = truth if known is None else known
+    figures["corrected"] = found = by_trained(space, encodings, scores, truth, known, rng)
     best = advised(figures)
-    figures["corrected_mended"] = by_trained(space, encodings, orders[best.name], truth, rng) if best else found
+    figures["corrected_mended"] = by_trained(space, encodings, orders[best.name], truth, known, rng) if best else found
     return figures
 
 
@@ -139,23 +142,35 @@ def corrects(by_trained: dict[str, dict]) -> bool:
 
 
 def by_trained(
-    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+    space: SearchSpace,
+    encodings: np.ndarray,
+    scores: np.ndarray,
+    truth: np.ndarray,
+    known: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, dict]:
     """`corrected` for each number of networks that leaves half of them to judge by."""
-    return {str(n): corrected(space, encodings, scores, truth, n, rng) for n in TRAINED if 2 * n <= len(truth)}
+    some = [n for n in TRAINED if 2 * n <= len(truth)]
+    return {str(n): corrected(space, encodings, scores, truth, known, n, rng) for n in some}
 
 
 def corrected(
-    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, n: int, rng: np.random.Generator
+    space: SearchSpace,
+    encodings: np.ndarray,
+    scores: np.ndarray,
+    truth: np.ndarray,
+    known: np.ndarray,
+    n: int,
+    rng: np.random.Generator,
 ) -> dict[str, float]:
     """Tau with the truth (N,) of all networks but n that are drawn, a mean over draws: of the scores (N,), corrected by
-    the n as `evo/search.py --correct` does, and told from the n alone.
+    what is known of the n (N,) as `evo/search.py --correct` does, and told from the n alone.
     """
     taus = []
     for _ in range(DRAWS):
-        known, rest = np.split(rng.permutation(len(truth)), [n])
-        trained = Trained(encodings[known], truth[known])
-        both = Correction(space, trained, scores[known])(encodings[rest], scores[rest])
+        drawn, rest = np.split(rng.permutation(len(truth)), [n])
+        trained = Trained(encodings[drawn], known[drawn])
+        both = Correction(space, trained, scores[drawn])(encodings[rest], scores[rest])
         orders = (scores[rest], both, Correction(space, trained)(encodings[rest]))
         taus.append([ranking.kendall(order, truth[rest]) for order in orders])
     return dict(zip(("supernet", "corrected", "without"), np.mean(taus, axis=0).tolist(), strict=True))

@@ -364,7 +364,7 @@ def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finishe
     assert script(train, "--run", folder, "--epochs", "2", "--threads", "1").code == 0
     encodings = np.unique(space.sample(rng, 30), axis=0)
     madds = space.cost(encodings)[:, 0] / space.cost_range()[1, 0]
-    ranks = {"space": "digits", "encoding": encodings.tolist(), "truth": madds.tolist()}
+    ranks = {"space": "digits", "encoding": encodings.tolist(), "held_out": madds.tolist()}
     source = tmp_path / "ranking.json"
     files.save_json(source, ranks)
     flags = ("--run", folder, *QUICK[2:], "--correct", source)
@@ -372,7 +372,7 @@ def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finishe
     points = front.load(folder)["front"]
     by_cost = sorted(points, key=lambda point: point["madds"])
     assert ranking.kendall(np.array([p["accuracy"] for p in by_cost]), np.arange(len(by_cost))) > 0.8
-    files.save_json(source, {**ranks, "truth": madds[::-1].tolist()})
+    files.save_json(source, {**ranks, "held_out": madds[::-1].tolist()})
     assert script(search, *flags, "--evaluations", "80").code == 0
     known = {tuple(point["encoding"]): point["accuracy"] for point in points}
     again = {tuple(point["encoding"]): point["accuracy"] for point in front.load(folder)["front"]}
@@ -433,15 +433,15 @@ def test_a_smoothed_search_asks_the_supernet_of_the_drawn_networks_alone(script,
     ("change", "message"),
     [
         ({"space": "fairnas"}, "is of space fairnas, not digits"),
-        ({"encoding": [[0] * 6] * 9, "truth": [0.5] * 9}, "needs 10 networks or more"),
-        ({"encoding": [[9] * 6] * 10, "truth": [0.5] * 10}, "is not in digits"),
-        ({"truth": [0.5]}, "needs 10 networks or more"),
-        ({"truth": ["high"] * 10}, "is damaged"),
+        ({"encoding": [[0] * 6] * 9, "held_out": [0.5] * 9}, "needs 10 networks or more"),
+        ({"encoding": [[9] * 6] * 10, "held_out": [0.5] * 10}, "is not in digits"),
+        ({"held_out": [0.5]}, "needs 10 networks or more"),
+        ({"held_out": ["high"] * 10}, "is damaged"),
     ],
 )
 def test_corrections_that_cannot_be_are_refused_before_anything_is_written(script, tmp_path, change, message):
     source = tmp_path / "ranking.json"
-    files.save_json(source, {"space": "digits", "encoding": [[0] * 6] * 10, "truth": [0.5] * 10} | change)
+    files.save_json(source, {"space": "digits", "encoding": [[0] * 6] * 10, "held_out": [0.5] * 10} | change)
     outcome = script(search, "--run", tmp_path / "run", "--correct", source)
     assert outcome.code == 2
     assert message in outcome.err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import search_spaces
-from evo import search
+from evo import correction, search
 from evo.mending import Mending
 from results import front, rank, ranking, truth, verdict
 from results.judged import Judged, Reading
@@ -74,7 +74,8 @@ def test_a_whole_space_is_every_distinct_network_once():
 
 def test_the_command_that_it_ends_with_searches_with_corrected_scores(script, run, monkeypatch):
     monkeypatch.chdir(run.parent)
-    monkeypatch.setattr(truth, "trained", lambda *how: how[1].cost(how[-1])[:, 0] / 1e6)  # the dearer, the better
+    dearer_is_better = lambda *how: np.tile(how[1].cost(how[-1])[:, 0] / 1e6, (2, 1))  # noqa: E731
+    monkeypatch.setattr(truth, "trained", dearer_is_better)
     outcome = script(rank, "run", *QUICK, "--networks", "20")
     assert outcome.code == 0, outcome.err
     command = outcome.out.strip().splitlines()[-1].split()
@@ -85,10 +86,28 @@ def test_the_command_that_it_ends_with_searches_with_corrected_scores(script, ru
     assert ranking.kendall(np.array([point["accuracy"] for point in points]), np.arange(len(points))) > 0.8
 
 
+def test_what_corrects_a_search_is_what_held_out_images_say(script, run, monkeypatch):
+    """On test images the dearer is the better, on held-out ones the cheaper."""
+    monkeypatch.chdir(run.parent)
+
+    def opposite(*how):
+        reached = how[1].cost(how[-1])[:, 0] / 1e6
+        return np.stack([reached, 1 - reached])
+
+    monkeypatch.setattr(truth, "trained", opposite)
+    assert script(rank, "run", *QUICK, "--networks", "20").code == 0
+    content = read(run)
+    space = search_spaces.load("digits")
+    madds, found = space.cost(content["encoding"])[:, 0], correction.load(run / "none", run / "ranking.json", space)
+    assert ranking.kendall(np.array(content["truth"]), madds) == pytest.approx(1)
+    assert ranking.kendall(found.accuracy, -madds) == pytest.approx(1)
+    assert content["corrected"]["10"]["without"] < -0.5
+
+
 def test_networks_that_correct_nothing_are_not_advised(script, run, monkeypatch):
     monkeypatch.chdir(run.parent)
     noise = np.random.default_rng(0)
-    monkeypatch.setattr(truth, "trained", lambda *how: noise.uniform(0.5, 0.9, len(how[-1])))
+    monkeypatch.setattr(truth, "trained", lambda *how: noise.uniform(0.5, 0.9, (2, len(how[-1]))))
     monkeypatch.setattr(verdict, "corrected", lambda *how: {"supernet": 0.2, "corrected": 0.1, "without": 0.0})
     outcome = script(rank, "run", *QUICK, "--networks", "20")
     assert outcome.code == 0, outcome.err
@@ -114,8 +133,10 @@ def test_networks_are_trained_once_and_called_again_it_says_the_same(script, run
 def test_every_budget_has_a_truth_of_its_own(tmp_path, digits):
     space, recipe = search_spaces.load("digits"), Recipe("test", epochs=1, batch_size=512, lr=0.1, weight_decay=0.0)
     for each in (recipe, recipe, replace(recipe, lr=0.2)):
-        (accuracy,) = truth.trained(tmp_path, space, digits, each, 0, nullcontext, np.zeros((1, 6), dtype=int))
-        assert 0 <= accuracy <= 1
+        found = truth.trained(tmp_path, space, digits, each, 0, nullcontext, np.zeros((1, 6), dtype=int))
+        assert found.shape == (2, 1)
+        assert found.min() >= 0
+        assert found.max() <= 1
     assert len(list(tmp_path.glob("*/000000.safetensors"))) == 2
 
 
