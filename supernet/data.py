@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from supernet.command import Text, Whole
 from supernet.memory import send
-from supernet.sources import SOURCES, Images, check_memory
+from supernet.sources import SOURCES, Files, Images, check_memory, read
 from supernet.stream import LOADED, Stream
 
 SCORE_SHARE = {"digits": 0.2}  # of the training images; elsewhere a tenth
@@ -146,7 +146,8 @@ class Data(NamedTuple):
 def load(config: DataConfig) -> Data:
     """Reads, splits and measures the images; ValueError or OSError says what is wrong with them.
 
-    The split depends on the images alone, never on a run's seed, so that no run trains on another one's test images.
+    The split depends on which images there are alone, never on a run's seed, nor on whether they are streamed or can be
+    read, so that no run trains on another one's test images.
     """
     classes, parts = SOURCES[config.data](config)
     rng = np.random.default_rng(0)
@@ -157,12 +158,13 @@ def load(config: DataConfig) -> Data:
         if config.score_images is not None:
             share = config.score_images / len(parts["train"].labels)
         parts["train"], parts["score"] = _split(parts["train"], share, rng, classes)
-    train = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
-    score = _in_memory(parts["score"])
+    parts["train"] = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
+    train, score, test = map(read(parts).get, ("train", "score", "test"))
+    score = _in_memory(score)
     pixels = train.images[: 2000 if config.stream else 20_000].float()
     mean, std = pixels.mean((0, 2, 3)), pixels.std((0, 2, 3)).clamp(min=1.0)
     pad = max(1, train.images.shape[-1] // 8)
-    return Data(config.data, classes, train, score, parts["test"], mean, std, pad, config.data != "digits")
+    return Data(config.data, classes, train, score, test, mean, std, pad, config.data != "digits")
 
 
 def _in_memory(images: Images | Stream) -> Images:
@@ -173,7 +175,7 @@ def _in_memory(images: Images | Stream) -> Images:
     return Images(*map(torch.cat, zip(*images.chunks(LOADED), strict=True)))
 
 
-def _split(images: Images | Stream, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple:
+def _split(images: Images | Files | Stream, share: float, rng: np.random.Generator, classes: tuple[str, ...]) -> tuple:
     """Sets `share` of every class apart: (what stays, what was set apart), each with every class in it."""
     labels = images.labels.numpy()
     apart = np.zeros(len(labels), dtype=bool)

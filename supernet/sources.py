@@ -37,7 +37,22 @@ class Images(NamedTuple):
         return map(Images, self.images.split(size), self.labels.split(size))
 
 
-Parts = tuple[tuple[str, ...], dict[str, Images | Stream]]
+class Files(NamedTuple):
+    """Images that are not read yet: which of them belong to which part must not depend on whether they can be."""
+
+    samples: list[tuple[str, int]]  # path, label
+    size: int
+    skip: bool  # unreadable ones
+
+    @property
+    def labels(self) -> torch.Tensor:
+        return torch.tensor([label for _, label in self.samples])
+
+    def take(self, indices: np.ndarray) -> "Files":
+        return self._replace(samples=[self.samples[i] for i in indices])
+
+
+Parts = tuple[tuple[str, ...], dict[str, Images | Files | Stream]]
 
 
 def _digits(config) -> Parts:
@@ -90,9 +105,7 @@ def _folder(config) -> Parts:
         workers = _cores() if config.workers is None else config.workers
         how = {"size": size, "workers": workers, "skip": config.skip_corrupt}
         return classes, {part: Stream(samples, **how) for part, (_, samples) in listed.items()}
-    mend = "pass --stream, or use a smaller --image-size or fewer images"
-    check_memory(sum(len(samples) for _, samples in listed.values()), size, mend)
-    return classes, {part: _read(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
+    return classes, {part: Files(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}
 
 
 def _cores() -> int:
@@ -131,23 +144,32 @@ def check_memory(n: int, size: int, mend: str) -> None:
         )
 
 
-def _read(samples: list[tuple[str, int]], size: int, skip_corrupt: bool) -> Images:
+def read(parts: dict[str, Images | Files | Stream]) -> dict[str, Images | Stream]:
+    """Files among these as images; ValueError if they do not fit into memory."""
+    waiting = [part for part in parts.values() if isinstance(part, Files)]
+    if waiting:
+        mend = "pass --stream, or use a smaller --image-size or fewer images"
+        check_memory(sum(len(files.samples) for files in waiting), waiting[0].size, mend)
+    return {name: _decoded(part, name) if isinstance(part, Files) else part for name, part in parts.items()}
+
+
+def _decoded(files: Files, name: str) -> Images:
     images, labels, corrupt = [], [], []
-    with Progress("images", len(samples)) as progress:
-        for path, label in samples:
+    with Progress(f"{name} images", len(files.samples)) as progress:
+        for path, label in files.samples:
             try:
-                images.append(_decode(path, size))
+                images.append(_decode(path, files.size))
                 labels.append(label)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                if not skip_corrupt:
+                if not files.skip:
                     raise ValueError(
                         f"{path} is no readable image ({error}); mend or remove it, or pass --skip-corrupt"
                     ) from error
                 corrupt.append(path)
             progress.advance()
     if corrupt:
-        check_classes(samples, set(corrupt))
-        print(f"skipped {len(corrupt)} unreadable images, the first is {corrupt[0]}")
+        check_classes(files.samples, set(corrupt))
+        print(f"skipped {len(corrupt)} unreadable images of {name}, the first is {corrupt[0]}")
     return Images(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
 
 

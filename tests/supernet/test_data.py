@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from supernet.data import Data, DataConfig, load
+from supernet.sources import _decode
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "cifar10.tar.xz"
 
@@ -148,6 +149,24 @@ def test_a_corrupt_image_is_named_and_skipped_only_on_request(image_folder, cont
         folder(root)
     assert len(folder(root, skip_corrupt=True).train.labels) == 28
     assert "skipped 1 unreadable" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_moves_no_other_image_to_another_part_nor_does_streaming(image_folder):
+    root = image_folder({"a": 30, "b": 30})
+    whole = folder(root)
+    (root / "a" / "7.png").write_bytes(b"no image")
+    left, streamed = folder(root, skip_corrupt=True), folder(root, skip_corrupt=True, stream=True)
+    parts = ("train", "score", "test")
+    before, after = ([rows(getattr(data, part).images) for part in parts] for data in (whole, left))
+    assert all(now <= then for now, then in zip(after, before, strict=True))
+    assert sum(map(len, after)) == sum(map(len, before)) - 1 == 59
+    for part in ("train", "test"):
+        names, there = getattr(streamed, part).samples, getattr(left, part).labels
+        assert len([path for path, _ in names if not path.endswith("a/7.png")]) == len(there)
+    shown = {
+        path: _decode(path, 10).transpose(2, 0, 1).tobytes() for path, _ in streamed.test.samples if "7" not in path
+    }
+    assert set(shown.values()) <= after[2]
 
 
 @pytest.mark.parametrize(
