@@ -1,7 +1,7 @@
 """What a search gains from each relaxation: pairs of searches on a published table, with it and without it.
 
     python benchmarks/darts_gain.py data/nasbench201_cifar10.csv data/cifar10 [--relaxations 3] [--seeds 10]
-Each method learns on 512 real images of CIFAR-10 at 16 pixels, in a small network of NAS-Bench-201 (settings as in
+Each method learns on few real images of CIFAR-10 at 16 pixels, in a small network of NAS-Bench-201 (settings as in
 darts_search.py), and then proposes beside the others, as in evo/search.py. The table says what its proposals are worth.
 Every relaxation has --seeds searches; the one without it has the same seed and as many evaluations. Called again, it
 goes on with the relaxations that are there; the record holds the methods that are done.

@@ -37,7 +37,7 @@ class Trained(NamedTuple):
 def load(folder: Path, source: str, space: SearchSpace) -> Trained:
     """What the run's `folder` keeps, so that a run goes on with what it began with; else the ranking.json at `source`.
 
-    ValueError if it is not there, of another space or too small.
+    ValueError if it is not there, of another space, too small, or of test accuracies.
     """
     own = folder / NAME
     if not own.exists() and (folder / "archive.sqlite").exists():
@@ -46,11 +46,17 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
             f"--supernet-of {folder}"
         )
     path = own if own.exists() else Path(source)
-    content = files.load_json(path, {"space", "encoding", "held_out"}, "python results/rank.py RUN writes it again")
+    content = files.load_json(path, {"space", "encoding"}, "python results/rank.py RUN writes it again")
+    known = content.get("held_out", content.get("truth") if path == own else None)  # runs of old knew test accuracies
+    if content.get("table") or known is None:
+        raise ValueError(
+            f"--correct {path} holds accuracies on test images, by which a search must not choose: take the "
+            "ranking.json of python results/rank.py RUN without --table, for another --run"
+        )
     if content["space"] != space.name:
         raise ValueError(f"--correct {path} is of space {content['space']}, not {space.name}")
     try:
-        found = Trained(space.canonical(content["encoding"]), np.array(content["held_out"], dtype=float))
+        found = Trained(space.canonical(content["encoding"]), np.array(known, dtype=float))
     except (ValueError, TypeError) as error:
         raise ValueError(f"--correct {path} is damaged: {error}") from error
     if len(found.accuracy) < FEWEST or found.accuracy.shape != found.encodings.shape[:1]:

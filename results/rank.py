@@ -129,7 +129,7 @@ def main(config: Config) -> None:
 def advised(config: Config, net: Judged, content: dict) -> str:
     """Flags of a search whose scores rank better than the run's own, or are those that were asked for."""
     asked = config.reading.mending
-    corrected = verdict.corrects(content["corrected" if asked else "corrected_mended"])
+    corrected = config.table is None and verdict.corrects(content["corrected" if asked else "corrected_mended"])
     correct = f"--correct {net.folder / 'ranking.json'}" if corrected else ""
     mending = (asked or verdict.advised(content)).flags
     by_loss = "--by-loss" if config.reading.by_loss or (net.by_loss and (correct or mending)) else ""

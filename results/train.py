@@ -271,7 +271,8 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
     if card["supernet_accuracy"] is not None:
         print(said(folder).format(card["supernet_accuracy"], held_out))
     print(f"stand-alone         {card['score_accuracy']:.4f} on {held_out}, which chose the epoch")
-    unseen = "images that no search has seen"
+    searched_table = "table" in run_folder.read(folder)["data"]  # which was of some test images, maybe these
+    unseen = "test images" if searched_table else "images that no search has seen"
     print(f"stand-alone, test   {card['test_accuracy']:.4f} on {len(data.test.labels):,} {unseen}")
     if len(data.classes) > 5:
         print(f"among the first 5   {card['test_top5']:.4f}")
@@ -291,12 +292,14 @@ def said(folder: Path) -> str:
 
 
 def summary(cards: list[dict]) -> None:
-    """Test accuracy per architecture, over its seeds."""
+    """Test accuracy per architecture, over its seeds, and that on held-out images, by which to choose one."""
     print("\ntest accuracy, mean and standard deviation over the seeds")
     for name in dict.fromkeys(card["pick"] for card in cards):
-        found = [card["test_accuracy"] for card in cards if card["pick"] == name]
+        own = [card for card in cards if card["pick"] == name]
+        found, held_out = ([card[key] for card in own] for key in ("test_accuracy", "score_accuracy"))
         spread = f" +- {stdev(found):.4f}" if len(found) > 1 else ""
-        print(f"{name:12} {mean(found):.4f}{spread}   of {len(found)}, {min(found):.4f} to {max(found):.4f}")
+        ends = f"of {len(found)}, {min(found):.4f} to {max(found):.4f}"
+        print(f"{name:12} {mean(found):.4f}{spread}   {ends}; held out {mean(held_out):.4f}")
 
 
 if __name__ == "__main__":

@@ -91,6 +91,8 @@ def _folder(config) -> Parts:
         raise ValueError(f"--data-root {root} is no folder")
     found = {part: root / part for part in ("train", "val", "test") if (root / part).is_dir()}
     if "train" not in found:
+        if found and {folder.name for folder in root.iterdir() if folder.is_dir()} == found.keys():
+            raise ValueError(f"{root} has {' and '.join(found)}, but no train: there is nothing to learn from")
         found = {"train": root}
     if "val" in found:
         found["score" if "test" in found else "test"] = found.pop("val")

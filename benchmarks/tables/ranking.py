@@ -38,7 +38,7 @@ def ranking(space: str, scale: str) -> str:
     head = [
         "order by",
         "flags or reading",
-        "accuracy",
+        "mean score",
         "tau",
         "at equal cost",
         "ahead of strict",

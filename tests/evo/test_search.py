@@ -436,6 +436,7 @@ def test_a_smoothed_search_asks_the_supernet_of_the_drawn_networks_alone(script,
         ({"encoding": [[0] * 6] * 9, "held_out": [0.5] * 9}, "needs 10 networks or more"),
         ({"encoding": [[9] * 6] * 10, "held_out": [0.5] * 10}, "is not in digits"),
         ({"held_out": [0.5]}, "needs 10 networks or more"),
+        ({"table": "nasbench201.csv"}, "by which a search must not choose"),
         ({"held_out": ["high"] * 10}, "is damaged"),
     ],
 )
