@@ -83,8 +83,8 @@ def darts_search() -> str:
         "last, with the accuracy that the search's own network had by then: "
         f"{r['epochs']} epochs on {r['images']} images of CIFAR-10 at {network['image_size']} pixels, "
         f"{network['channels']} channels and {network['cells']} cells, batches of {r['batch']}; far less than the "
-        "papers' searches. The alphas' rates are raised so that they get as far as there, but for FairDARTS's, which is "
-        "ten times DARTS's as published: raised too, it decides before the weights have learned, and keeps noise. "
+        "papers' searches. The alphas' rates are raised so that they get as far as there, but for FairDARTS's, which "
+        "is ten times DARTS's as published: raised too, it decides before the weights have learned, and keeps noise. "
         f"{_entropies(r)}"
     )
     longer = [record.load(path.stem) for path in sorted(record.RECORDS.glob("darts_search-cpu-*.json"))]
