@@ -100,7 +100,8 @@ def violation(rows: np.ndarray, limits: Sequence[Limit], names: Sequence[str] = 
     """Rows (N, C) -> (N,): the sum of what each limit is missed by, relative to it; 0 if all are met."""
     total = np.zeros(len(rows))
     for limit in limits:
-        excess = rows[:, names.index(limit.name)] / limit.bound - 1.0
+        bound = min(limit.bound, float(np.float32(limit.bound))) if limit.name == "accuracy" else limit.bound
+        excess = rows[:, names.index(limit.name)] / bound - 1.0  # accuracies have the digits of float32
         total += np.maximum(0.0, excess if limit.side == "max" else -excess)
     return total
 

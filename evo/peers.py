@@ -23,6 +23,7 @@ from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from evo.engine import ROUNDS, Asked, Encodings, Engine, finite, keys
 
 PARENTS = 4  # that DEAP's tournament takes at least
+WORST = 1e15  # of an objective; what misses a limit is worse than all that does not
 
 
 class Loop(ABC):
@@ -151,8 +152,8 @@ class Deap(Loop):
         return children
 
     def learn(self, encodings, objectives, violation):
-        worst = objectives.max(0)
-        values = np.where(violation[:, None] > 0, worst + violation[:, None], objectives)  # a distance penalty
+        missed = violation[:, None]
+        values = np.where(missed > 0, WORST * (1 + missed), objectives)  # a distance penalty
         pairs = zip(encodings.tolist(), values, strict=True)
         children = [Individual(row, self.fitness(tuple(value))) for row, value in pairs]
         self.population = tools.selNSGA2(self.population + children, self.size)

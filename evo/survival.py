@@ -100,19 +100,19 @@ def survive(
 
 def survive_many(objectives: np.ndarray, beats: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `survive`, for more than three objectives: of the last front, who fills the emptiest of evenly spread
-    directions (NSGA-III, Deb and Jain 2014, by pymoo). Nobody is more crowded than another.
+    directions (NSGA-III, Deb and Jain 2014, by pymoo); where it misses limits, the older. Nobody is more crowded.
     """
     rank = fronts(beats, n)
     last = np.sort(rank)[:n].max()
     whole, cut = np.flatnonzero(rank < last), np.flatnonzero(rank == last)
-    if len(whole) + len(cut) > n:
-        pool = np.concatenate([whole, cut])
+    pool = np.concatenate([whole, cut])
+    if (dominates(objectives[pool]) != beats[np.ix_(pool, pool)]).any():  # the last front misses a limit
+        pool = pool[:n]
+    elif len(pool) > n:
         survival = ReferenceDirectionSurvival(spread(objectives.shape[1], n))
         problem, rng = Problem(n_var=1, n_obj=objectives.shape[1]), np.random.default_rng(len(objectives))
         people = Population.new("X", pool[:, None], "F", objectives[pool])
         pool = survival.do(problem, people, n_survive=n, random_state=rng).get("X")[:, 0]
-    else:
-        pool = np.concatenate([whole, cut])
     best = pool[np.lexsort((pool, rank[pool]))]
     return best, rank[best], np.zeros(len(best))
 

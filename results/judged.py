@@ -21,7 +21,7 @@ from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
 SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
-PIECE = 1000  # networks whose scores are kept together: a call that is stopped loses no more
+PIECE, TUNED = 1000, 100  # networks, or finetuned ones, whose scores are kept together: a stopped call loses no more
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Judged:
         """What judge() says of the encodings (N, L), (N,); pieces that are done are kept under the key."""
         digest, judge = hashlib.blake2b(key, digest_size=16).hexdigest(), cache(judge)
         scores, order = np.empty(len(encodings)), np.lexsort(encodings.T[::-1])  # neighbours share first layers
-        for rows in np.array_split(order, -(-len(order) // PIECE)):
+        for rows in np.array_split(order, -(-len(order) // (TUNED if self.reading.finetune else PIECE))):
             scores[rows] = self._piece(digest, encodings[rows], judge)
         return scores
 

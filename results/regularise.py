@@ -22,9 +22,9 @@ def cutout(images: torch.Tensor, share: float) -> torch.Tensor:
     The square's side is that share of the image's; its centre lies anywhere, so that part of it may lie outside.
     """
     b, _, h, w = images.shape
-    row = (torch.arange(h) - torch.randint(h, (b, 1))).abs()
-    column = (torch.arange(w) - torch.randint(w, (b, 1))).abs()
-    inside = (row < share * h / 2)[:, :, None] & (column < share * w / 2)[:, None, :]
+    rows, columns = (torch.arange(side) - torch.randint(side, (b, 1)) + share * side / 2 for side in (h, w))
+    rows, columns = (rows >= 0) & (rows < share * h), (columns >= 0) & (columns < share * w)
+    inside = rows[:, :, None] & columns[:, None, :]
     return images.masked_fill(inside[:, None].to(images.device), 0.0)
 
 

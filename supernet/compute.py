@@ -41,6 +41,8 @@ class Compute:
             torch.empty(0, device=name)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
+        if torch.device(name).type == "cuda" and torch.device(name).index is not None:
+            torch.cuda.set_device(name)  # streams and graphs are of the current one
         torch.backends.cudnn.benchmark = True  # shapes never change here
         torch.backends.cudnn.allow_tf32 = False  # float32 means it: ten bits leave nothing of a small difference
         return torch.device(name)

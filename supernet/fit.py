@@ -160,7 +160,8 @@ def accuracy(
     """Share of right answers: forward (B, C, H, W) -> (..., B, classes) gives (...). `prepare` makes its input."""
     right = torch.zeros((), dtype=torch.int64, device=labels.device)
     with torch.inference_mode():
-        for x, y in zip(images.split(chunk), labels.split(chunk), strict=True):
+        chunks = -(-len(labels) // chunk)  # nearly equal: one image alone would have no variance
+        for x, y in zip(images.tensor_split(chunks), labels.tensor_split(chunks), strict=True):
             right = right + (forward(prepare(x)).argmax(-1) == y).sum(-1)
     return right / len(labels)
 

@@ -109,14 +109,18 @@ class SupernetOracle:
                 for row, told in self._walk(encodings[alive], start, end):
                     total[alive[row]] += told
             seen[alive] = end
-            if self.cut is not None:
+            if end == self._early():
                 alive = alive[_upper(total[alive] / end, end).cpu().numpy() >= self.cut]
         return self._scores(total, seen).cpu().numpy()
 
     def _edges(self) -> list[int]:
         """Where the groups of images begin, and where the last one ends."""
-        early = 0 if self.cut is None else max(1, len(self.labels) // EARLY)
-        return sorted({0, early, *range(early, len(self.labels), self.group), len(self.labels)})
+        early, n = self._early(), len(self.labels)
+        return [*range(0, early, self.group), *range(early, n, self.group), n]
+
+    def _early(self) -> int:
+        """How many images judge what is cut."""
+        return 0 if self.cut is None else max(1, len(self.labels) // EARLY)
 
     def _walk(self, encodings: np.ndarray, start: int, end: int) -> Iterator[tuple[int, torch.Tensor]]:
         """Every row of the encodings with the sum of what the images from `start` to `end` tell."""

@@ -74,14 +74,16 @@ class Captured:
         kept = [buffer.clone() for buffer in net.buffers()]
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                net.zero_grad()
-                step(*self.inputs)
-        torch.cuda.current_stream().wait_stream(side)
-        for buffer, before in zip(net.buffers(), kept, strict=True):  # warming up has moved the statistics
-            buffer.copy_(before)
-        net.zero_grad()
+        try:
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP):
+                    net.zero_grad()
+                    step(*self.inputs)
+        finally:
+            torch.cuda.current_stream().wait_stream(side)
+            for buffer, before in zip(net.buffers(), kept, strict=True):  # warming up has moved the statistics
+                buffer.copy_(before)
+            net.zero_grad()
         try:
             with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):  # others may load images meanwhile
                 self.losses = step(*self.inputs)

@@ -33,12 +33,13 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return super().forward(x)
+        dtype, x = x.dtype, x.to(torch.promote_types(x.dtype, torch.float32))  # of which statistics have the digits
         mean = _mean(x)
         centred = x - mean[:, None, None]
         variance = _mean(centred.square())
         self._move(mean.detach(), variance.detach(), x.numel() / x.shape[1] * dist.get_world_size())
         y = centred * (variance + self.eps).rsqrt()[:, None, None]
-        return y * self.weight[:, None, None] + self.bias[:, None, None] if self.affine else y
+        return (y * self.weight[:, None, None] + self.bias[:, None, None] if self.affine else y).to(dtype)
 
     @torch.no_grad()
     def _move(self, mean: torch.Tensor, variance: torch.Tensor, n: float) -> None:

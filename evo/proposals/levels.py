@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from supernet.draws import seeded
+
 Tensors = Mapping[str, torch.Tensor]
 Loss = Callable[[Tensors, Tensors, Any], torch.Tensor]  # (weights, alphas, batch) -> ()
 
@@ -48,11 +50,23 @@ class Level:
         """Of the alphas, in their order. Costs one pass for each term, unrolled three and one more for all."""
         terms = [(factor, batch) for factor, batch in ((self.train, train), (self.val, val)) if factor]
         if self.unrolled:
+            loss = repeated(loss, next(iter(weights.values())).device)
             ahead = unroll(loss, weights, alphas, train, step)
             parts = [through(loss, weights, ahead, alphas, train, b, step.lr, self.epsilon) for _, b in terms]
         else:
             parts = [gradients(loss(weights, alphas, batch), alphas) for _, batch in terms]
         return [sum(f * g for (f, _), g in zip(terms, gs, strict=True)) for gs in zip(*parts, strict=True)]
+
+
+def repeated(loss: Loss, device: torch.device) -> Loss:
+    """The loss with the same dropout and noise in every pass: what passes differ by is divided by a small radius."""
+    seed = int(torch.randint(2**62, ()))
+
+    def again(weights: Tensors, alphas: Tensors, batch: Any) -> torch.Tensor:
+        with seeded(seed, device):
+            return loss(weights, alphas, batch)
+
+    return again
 
 
 def unroll(loss: Loss, weights: Tensors, alphas: Tensors, train: Any, step: Step) -> dict[str, torch.Tensor]:

@@ -32,6 +32,15 @@ def test_what_is_no_positive_number_is_refused(text):
         goals.parse_number(text)
 
 
+def test_a_limit_is_met_by_what_equals_it_in_the_digits_of_accuracies():
+    for right in range(1, 360):
+        share = right / 360
+        rows = np.array([[float(np.float32(share)), 1.0, 1.0], [share, 1.0, 1.0], [share - 1e-3, 1.0, 1.0]])
+        missed = goals.violation(rows, goals.parse_limits(min_accuracy=str(share)))
+        assert missed[:2].tolist() == [0.0, 0.0]
+        assert missed[2] > 0
+
+
 def test_violation_is_relative_and_adds_up():
     limits = goals.parse_limits(max_madds="200M", max_params="3M", min_accuracy="0.85")
     assert goals.violation(ROWS, limits).tolist() == pytest.approx([0.0, 1.0 + 1.0 + 1 - 0.8 / 0.85])

@@ -70,3 +70,11 @@ def test_deap_leaves_the_global_generator_as_it_was():
     random.seed(5)
     search(Peer(Deap(CHOICES, 2, 20)), 2)
     assert random.random() == expected
+
+
+def test_deap_keeps_whom_keeps_the_limits_before_whom_misses_them():
+    loop, rows = Deap(CHOICES, 2, 4), np.arange(8)[:, None] * np.ones(8, dtype=int) % 3
+    kept = np.array([[-0.9, 3e6], [-0.8, 2e6], [-0.7, 1e6], [-0.6, 5e5]])
+    loop.learn(rows[:4], kept, np.zeros(4))
+    loop.learn(rows[4:], np.zeros((4, 2)), np.full(4, 0.5))  # all miss a limit, and were never scored
+    assert sorted(person.fitness.values for person in loop.population) == sorted(map(tuple, kept))

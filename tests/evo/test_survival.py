@@ -184,6 +184,14 @@ def test_many_objectives_keep_whole_fronts_and_then_spread(m, rng):
     assert empty(best) < empty(survival.survive(points, beats, n)[0])
 
 
+def test_many_objectives_let_nobody_who_misses_a_limit_push_out_whom_keeps_them(rng):
+    points, violation = rng.random((30, 4)), np.repeat([0.0, 0.1], [8, 22])  # equally far off
+    points[8:] -= 1.0  # and better in all objectives
+    best, _, _ = survival.survive_many(points, survival.dominates(points, violation), 12)
+    assert len(set(best)) == 12
+    assert set(range(8)) <= set(best)
+
+
 def test_many_objectives_keep_the_better_front_whole(rng):
     points = tied(rng, 100, 4, 4)
     beats = survival.dominates(points)

@@ -23,7 +23,7 @@ def test_cutout_blanks_one_square_of_at_most_its_size():
     assert (holes == (out == 0).any(1)).all()  # the same in all channels
     rows, columns = holes.any(2).sum(1), holes.any(1).sum(1)
     assert (holes.sum((1, 2)) == rows * columns).all()  # a rectangle
-    assert rows.max() == columns.max() == 7  # whole pixels nearer to the centre than 4
+    assert rows.max() == columns.max() == 8  # [centre - 4, centre + 4), as the authors cut
     assert rows.min() >= 4  # the centre lies inside
 
 

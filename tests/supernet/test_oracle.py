@@ -150,6 +150,16 @@ def test_the_cut_spares_the_hopeless_and_no_other(space, net, digits, rng):
     assert (oracle(net, digits, cut=0.99).accuracy(encodings) == oracle(net, first).accuracy(encodings)).all()
 
 
+def test_the_cut_is_the_same_whatever_the_memory(space, net, digits, rng):
+    encodings = space.sample(rng, 12)
+    cut = oracle(net, digits, 100).accuracy(encodings).max() + 0.1  # not out of reach after an eighth, but soon
+    whole = oracle(net, digits, 100, cut=cut)
+    held, largest = memory.per_image(net, digits.normalise(digits.score.images[:1]))
+    small = oracle(net, digits, 100, cut=cut, budget=held * 115 + largest * 400)
+    assert small.group < len(digits.score.labels) // 8
+    np.testing.assert_allclose(small.accuracy(encodings), whole.accuracy(encodings), atol=1e-6)
+
+
 @pytest.mark.parametrize("n", [2, 500, 501, 1001])
 def test_no_calibration_batch_is_left_with_a_single_image(n):
     sizes = [len(batch) for batch in _even(torch.zeros(n, 1))]

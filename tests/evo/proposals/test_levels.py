@@ -130,6 +130,22 @@ def test_mixed_level_adds_both_gradients_at_the_same_weights(problem):
     assert torch.allclose(problem.gradient(Level(train=1.0, val=0.3)), single + 0.3 * bilevel, rtol=1e-12)
 
 
+def test_passes_of_one_step_drop_the_same_units():
+    """Else their difference, divided by a radius, is of another order for every epsilon."""
+    problem = smooth()
+    plain = problem.loss
+
+    def loss(weights, alphas, batch):
+        images, labels = batch
+        return plain(weights, alphas, (F.dropout(images, 0.3), labels))
+
+    problem.loss, found = loss, []
+    for epsilon in (1e-2, 1e-4):
+        torch.manual_seed(0)
+        found.append(problem.gradient(Level(unrolled=True, epsilon=epsilon)))
+    assert error(*found) < 1e-4
+
+
 def test_the_unrolled_step_is_the_one_that_sgd_takes(problem):
     ahead = unroll(problem.loss, problem.weights, problem.alphas, problem.train, problem.step)
     weights = {name: w.detach().clone().requires_grad_() for name, w in problem.weights.items()}
