@@ -46,7 +46,9 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
             f"--supernet-of {folder}"
         )
     path = own if own.exists() else Path(source)
-    content = files.load_json(path, {"space", "encoding"}, "python results/rank.py RUN writes it again")
+    content = files.load_json(
+        path, {"space", "encoding"}, "--correct takes a ranking.json, which python results/rank.py RUN writes"
+    )
     known = content.get("held_out", content.get("truth") if path == own else None)  # runs of old knew test accuracies
     if content.get("table") or known is None:
         raise ValueError(
