@@ -20,6 +20,7 @@ FIXED = ("id", "encoding", "proposer", "generation", "at")  # an archive's colum
 TAKEN = (*FIXED, "rowid", "oid", "why")  # names in SQLite, and of a pick's file
 NOUNS = {"madds": "multiply-adds", "params": "params", LATENCY: "ms"}
 MOST = 5  # objectives
+DIGITS = 1e-7  # relative, of accuracies: those of float32
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
@@ -100,8 +101,8 @@ def violation(rows: np.ndarray, limits: Sequence[Limit], names: Sequence[str] = 
     """Rows (N, C) -> (N,): the sum of what each limit is missed by, relative to it; 0 if all are met."""
     total = np.zeros(len(rows))
     for limit in limits:
-        bound = min(limit.bound, float(np.float32(limit.bound))) if limit.name == "accuracy" else limit.bound
-        excess = rows[:, names.index(limit.name)] / bound - 1.0  # accuracies have the digits of float32
+        bound = limit.bound * (1 - DIGITS) if limit.name == "accuracy" else limit.bound
+        excess = rows[:, names.index(limit.name)] / bound - 1.0
         total += np.maximum(0.0, excess if limit.side == "max" else -excess)
     return total
 

@@ -243,7 +243,7 @@ def _as_it_is(figures: dict) -> str:
     n = str(ADVICE) if str(ADVICE) in figures["first"] else max(figures["first"], key=int)
     return (
         f"Search with this supernet: its order is better than that of {noun} {against}{among}; train its first {n} "
-        f"alone and keep the best on held-out images, which here gives up "
+        "alone and keep the best on held-out images, which here gives up "
         f"{100 * figures['first'][n]['regret']:.2f} points of accuracy."
     )
 
