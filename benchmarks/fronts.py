@@ -74,8 +74,8 @@ def corrected(space: SearchSpace, encodings, accuracy, scores: np.ndarray | None
 
 def mended(space: SearchSpace, encodings: np.ndarray, scores, naswot, mend: Mending, seed: int) -> np.ndarray:
     """Scores (N,) and NASWOT (N,) of all networks (N, L) -> what a search would let stand for them."""
-    accuracy, word = known(encodings, scores), known(encodings, naswot)
-    return mend.of(space, accuracy, seed, word)(encodings)
+    accuracy, told = known(encodings, scores), {"naswot": known(encodings, naswot)}
+    return mend.of(space, accuracy, seed, told)(encodings)
 
 
 def over(found: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -93,7 +93,7 @@ def figures(
     networks that correct it.
     """
     cost, truly = space.cost(encodings), (space, encodings, accuracy)
-    free = {"multiply-adds": cost[:, 0], verdict.NASWOT: naswot}
+    free = {"multiply-adds": cost[:, 0], verdict.UNTRAINED["naswot"]: naswot}
 
     def told(given: Callable, numbers: Sequence[int]) -> dict[str, dict]:
         """Of the scores given(seed), over the draws."""
@@ -132,7 +132,7 @@ def main() -> None:
     accuracy = truth.from_table(arguments.table, space)(encodings)
     scores = {name: judged.scores(encodings) for name, judged in runs.items()}
     by_loss = {name: judged.likelihoods(encodings) for name, judged in runs.items() if name in arguments.by_loss}
-    naswot = next(iter(runs.values())).naswot(encodings)
+    naswot = next(iter(runs.values())).told()["naswot"](encodings)
     print(record.save(f"fronts-{space.name}", figures(space, encodings, accuracy, scores, by_loss, naswot)))
 
 

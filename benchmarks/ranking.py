@@ -18,7 +18,7 @@ import record
 from matplotlib import pyplot
 
 import search_spaces
-from evo.mending import Mending, known
+from evo.mending import NOTHING, Mending, known
 from results import rank, ranking, truth, verdict
 from results.judged import Judged, Reading
 from results.verdict import Meaningless
@@ -43,8 +43,8 @@ DENSITIES = {
     **{f"8 similar groups, {k} of 4 cells shared": f"--groups 8 --shared-prefix {k}" for k in range(1, 5)},
 }
 PLAIN = "recalibrated"
-FREE = (*verdict.BASELINES, verdict.NASWOT)  # orders without any training
-WORDS, WEIGHTS = ("size", "naswot"), (0.0, 0.25, 0.5, 1.0, 2.0)
+FREE = (*verdict.BASELINES, *verdict.UNTRAINED.values())  # orders without any training
+WORDS, WEIGHTS = ("size", *verdict.UNTRAINED), (0.0, 0.25, 0.5, 1.0, 2.0)
 READINGS = {
     PLAIN: Reading(),
     "running": Reading(recalibrate=0),
@@ -193,19 +193,25 @@ def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
 
 
 def by_weight(
-    word: str, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, naswot=None
+    word: str, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, told: dict = NOTHING
 ) -> dict[str, float]:
-    """Tau of scores (N,) in which the size, or NASWOT (N,), has a word, by its weight."""
-    told = None if naswot is None else known(encodings, naswot)
-    mends = {f"{weight:g}": Mending(**{f"{word}_weight": weight}) for weight in WEIGHTS}
+    """Tau of scores (N,) in which the size, or what is told of untrained networks, (N,) by name, has a word: by its
+    weight.
+    """
+    told = {name: known(encodings, values) for name, values in told.items()}
+    mends = {f"{weight:g}": Mending(**{f"{word.replace('-', '_')}_weight": weight}) for weight in WEIGHTS}
     fitted = {weight: mend.fitted(space, encodings, scores, told) for weight, mend in mends.items()}
     return {weight: ranking.kendall(mended(encodings, scores), truth) for weight, mended in fitted.items()}
 
 
 def by_weight_over(word: str, found: list[dict]) -> dict[str, float]:
     """The same in the mean over the seeds of one variant."""
-    space, columns = search_spaces.load(found[0]["space"]), ("encoding", "score", "truth", "naswot")
-    taus = [by_weight(word, space, *(np.array(one[column]) for column in columns)) for one in found]
+    space, columns = search_spaces.load(found[0]["space"]), ("encoding", "score", "truth")
+    told = [{name: np.array(one[name]) for name in verdict.UNTRAINED} for one in found]
+    taus = [
+        by_weight(word, space, *(np.array(one[column]) for column in columns), words)
+        for one, words in zip(found, told, strict=True)
+    ]
     return {weight: float(np.mean([tau[weight] for tau in taus])) for weight in taus[0]}
 
 

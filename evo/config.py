@@ -87,8 +87,8 @@ class Config:
             raise ValueError("--supernet-of takes a supernet; a --table needs none: leave out one of them")
         if (self.correct or self.mending or self.by_loss) and self.table:
             raise ValueError(
-                "--correct, --smooth, --size-weight, --naswot-weight and --by-loss are for the scores of a supernet; "
-                "a --table is the truth"
+                "--correct, --smooth, --size-weight, --naswot-weight, --az-nas-weight and --by-loss are for the scores "
+                "of a supernet; a --table is the truth"
             )
         if self.cut is not None and self.by_loss:
             raise ValueError("--cut is an accuracy, and --by-loss scores by another measure: leave out one of them")

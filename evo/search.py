@@ -29,9 +29,8 @@ from evo.proposals.proposer import SHARE, RelaxationProposer
 from evo.ratios import default_proposers
 from results import front, pick
 from search_spaces import SearchSpace
-from supernet import command, files, lock, run_folder, train
+from supernet import command, files, lock, run_folder, train, untrained
 from supernet.data import Data
-from supernet.naswot import Naswot
 from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
@@ -102,8 +101,9 @@ def load_own(config: Config) -> dict[str, user.Function]:
 def make_judge(config: Config, oracle, space: SearchSpace, data: Data, trained: correction.Trained | None) -> Callable:
     """Encodings (n, L) -> accuracies (n,): the supernet's, mended if asked for, corrected by what was trained."""
     seed = config.supernet.seed
-    naswot = Naswot(space, data, seed) if config.mending.naswot_weight else None
-    accuracy = config.mending.of(space, oracle.accuracy, seed, naswot)
+    asked = [name for name, weight in config.mending.untrained.items() if weight]
+    told = {name: untrained.MEASURES[name](space, data, seed) for name in asked}
+    accuracy = config.mending.of(space, oracle.accuracy, seed, told)
     if trained is None:
         return accuracy
     corrected = correction.Correction(space, trained, accuracy(trained.encodings))

@@ -7,16 +7,15 @@ import copy
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from evo.mending import Mending, Scores
-from supernet import checkpoint, files, fit, run_folder, train
+from supernet import checkpoint, files, fit, run_folder, train, untrained
 from supernet.command import Text, Whole
 from supernet.compute import Compute, precision
-from supernet.naswot import Naswot
 from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
@@ -99,12 +98,15 @@ class Judged:
 
     def mended(self, encodings: np.ndarray) -> np.ndarray:
         """Accuracies (N,) of the encodings (N, L) that a search so mended would take for the scores."""
-        return self.reading.mending.of(self.space, self.scores, self.config.seed, self.naswot)(encodings)
+        return self.reading.mending.of(self.space, self.scores, self.config.seed, self.told())(encodings)
 
-    def naswot(self, encodings: np.ndarray) -> np.ndarray:
-        """NASWOT (N,) of the encodings (N, L), by the weights that a search with this seed draws."""
-        seed = self.config.seed
-        return self._kept(repr(("naswot", seed)).encode(), encodings, lambda: Naswot(self.space, self.data, seed))
+    def told(self) -> dict[str, Scores]:
+        """What tells of networks before any training, by the weights that a search with this seed draws."""
+        return {name: partial(self._untrained, name) for name in untrained.MEASURES}
+
+    def _untrained(self, name: str, encodings: np.ndarray) -> np.ndarray:
+        seed, measure = self.config.seed, untrained.MEASURES[name]
+        return self._kept(repr((name, seed)).encode(), encodings, lambda: measure(self.space, self.data, seed))
 
     def _scores(self, path: Path, encodings: np.ndarray, by_loss: bool) -> np.ndarray:
         """Accuracies or likelihoods (N,) of the encodings (N, L) by these weights; pieces that are done are kept."""

@@ -96,8 +96,9 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     scores = list(epochs.values())[-1]
     verdict.check(scores, net.space.num_classes, len(net.data.score.labels), net.by_loss)
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
-    naswot, (found, held_out) = net.naswot(encodings), find(encodings)
-    others = {verdict.NASWOT: naswot, **verdict.mended(net.space, encodings, scores, naswot)}
+    told, (found, held_out) = {name: tell(encodings) for name, tell in net.told().items()}, find(encodings)
+    others = {verdict.UNTRAINED[name]: values for name, values in told.items()}
+    others |= verdict.mended(net.space, encodings, scores, told)
     others |= {} if net.by_loss else {verdict.BY_LOSS: net.likelihoods(encodings)}
     if config.reading.mending:
         scores = net.mended(encodings)
@@ -105,7 +106,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
     columns = {"encoding": encodings, "score": scores, "truth": found, "cost": net.space.cost(encodings)}
-    columns |= {"naswot": naswot, "held_out": held_out}
+    columns |= told | {"held_out": held_out}
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
     about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}

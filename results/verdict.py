@@ -6,23 +6,28 @@ Shapes: N networks, O operations. Figures are plain numbers, so that they go to 
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import product, starmap
+from itertools import product
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from evo.correction import Correction, Trained
-from evo.mending import Mending, known
+from evo.mending import NOTHING, Mending, known
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
-MENDS = {mend.name: mend for mend in starmap(Mending, product((0, 300), (0.0, 0.5), (0.0, 0.5))) if mend}
-NASWOT = "NASWOT alone"  # an order without any training
+WORDS = ({}, {"naswot": 0.5}, {"size": 0.5}, {"size": 0.5, "naswot": 0.5}, {"az_nas": 1.0})  # which holds the size's
+MENDS = {
+    mend.name: mend
+    for smooth, words in product((0, 300), WORDS)
+    if (mend := Mending(smooth, **{f"{word}_weight": weight for word, weight in words.items()}))
+}
+UNTRAINED = {"naswot": "NASWOT alone", "az-nas": "AZ-NAS alone"}  # orders without any training
 BY_LOSS = "by loss"  # the supernet's, by likelihood in place of accuracy
 MORE = 0.05  # of chance itself is what likelihoods are above it, of what has learned
 PAIRS = 45  # of equal cost, as many as ten networks make
@@ -104,16 +109,16 @@ def judge(
 
 
 def mended(
-    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, naswot: np.ndarray | None = None
+    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, told: Mapping[str, np.ndarray] = NOTHING
 ) -> dict[str, np.ndarray]:
     """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L); those by
-    NASWOT (N,) only if that is known.
+    what tells of untrained networks only if that is told, (N,) each.
     """
-    found, word = {}, None if naswot is None else known(encodings, naswot)
+    found, told = {}, {name: known(encodings, values) for name, values in told.items()}
     for name, mend in MENDS.items():
-        if word or not mend.naswot_weight:
+        if all(word in told for word, weight in mend.untrained.items() if weight):
             some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
-            found[name] = mend.fitted(space, encodings[some], scores[some], word)(encodings, scores)
+            found[name] = mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
     return found
 
 
@@ -282,7 +287,8 @@ def _show_orders(figures: dict) -> None:
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
     }
     best = next(iter(gains(figures)))
-    nouns = {"supernet": "supernet", BY_LOSS: "its losses", best: "best mended", NASWOT: NASWOT, **BASELINES}
+    nouns = {"supernet": "supernet", BY_LOSS: "its losses", best: "best mended"}
+    nouns |= {name: name for name in UNTRAINED.values()} | BASELINES
     nouns = {name: noun for name, noun in nouns.items() if name in figures["tau"]}
     rows = [
         [noun, *(_estimate(found["tau"][name]) if found["tau"] else "too few" for found in parts.values())]

@@ -59,7 +59,7 @@ def test_a_truth_that_adds_up_survives_smoothing_and_no_other(additive, planted,
         "space": space.name,
         "encoding": encodings.tolist(),
         "truth": found.tolist(),
-        "tau": dict.fromkeys(("madds", "params", verdict.NASWOT), 0),
+        "tau": dict.fromkeys(ranking.FREE, 0),
     }
     tau = ranking.baselines(one, Namespace(tables=""))["the truth, smoothed"].value
     assert (tau > 0.95) == additive
@@ -108,7 +108,7 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     likelihoods = found["supernets"][verdict.BY_LOSS]["strict-0"]["0"]
     assert likelihoods == fronts.over([fronts.worth(by_loss, accuracy, cost)])
     assert list(found["alone"]) == ["10", "40"]
-    assert found["free"][verdict.NASWOT] == fronts.over([fronts.worth(naswot, accuracy, cost)])
+    assert found["free"]["NASWOT alone"] == fronts.over([fronts.worth(naswot, accuracy, cost)])
     for name in fronts.KINDS:
         mended = fronts.mended(space, encodings, scores, naswot, verdict.MENDS[name], 0)
         assert found["supernets"][name]["strict-0"]["0"] == fronts.over([fronts.worth(mended, accuracy, cost)])
@@ -120,14 +120,14 @@ def test_one_draw_in_many_moves_means_but_not_what_is_usually_given_up():
     assert found == pytest.approx({"tau": 0.6, "1": 0.02, "1_most": 0.8, "5": 0.01, "5_most": 0.02})
 
 
-@pytest.mark.parametrize("word", ["size", "naswot"])
+@pytest.mark.parametrize("word", ranking.WORDS)
 def test_without_a_weight_a_word_says_nothing_and_with_one_it_does(word, planted, rng, monkeypatch):
     space, encodings, accuracy, cost = planted
-    scores, naswot = rng.uniform(0.3, 0.4, 64), rng.random(64)
+    scores, told = rng.uniform(0.3, 0.4, 64), {name: rng.random(64) for name in verdict.UNTRAINED}
     monkeypatch.setattr(ranking, "WEIGHTS", (0.0, 1.0, 50.0))
-    found = ranking.by_weight(word, space, encodings, scores, accuracy, naswot)
+    found = ranking.by_weight(word, space, encodings, scores, accuracy, told)
     assert list(found) == ["0", "1", "50"]
     assert found["0"] == kendall(scores, accuracy)
     assert found["50"] != found["0"]
-    said = {"size": cost[:, 0], "naswot": naswot}[word]
-    assert ranking.by_weight(word, space, encodings, scores, said, naswot)["1"] > kendall(scores, said)
+    said = {"size": cost[:, 0], **told}[word]
+    assert ranking.by_weight(word, space, encodings, scores, said, told)["1"] > kendall(scores, said)

@@ -83,7 +83,7 @@ def test_words_add_up_whatever_their_order(rng):
     space = search_spaces.load("nas_bench_macro")
     encodings = np.unique(space.sample(rng, 200), axis=0)
     scores, naswot = rng.uniform(0.4, 0.6, len(encodings)), rng.normal(size=len(encodings))
-    told = known(encodings, naswot)
+    told = {"naswot": known(encodings, naswot)}
 
     def gained(size, weight):
         mended = Mending(size_weight=size, naswot_weight=weight).fitted(space, encodings, scores, told)
@@ -100,6 +100,7 @@ def test_words_add_up_whatever_their_order(rng):
         ({"smooth": 2001}, "--smooth needs 0, or 10 to 2,000 networks, got 2001"),
         ({"size_weight": -0.1}, "--size-weight must be a number from 0 on, got -0.1"),
         ({"naswot_weight": np.nan}, "--naswot-weight must be a number from 0 on, got nan"),
+        ({"az_nas_weight": -1.0}, "--az-nas-weight must be a number from 0 on, got -1.0"),
         ({"size_weight": np.inf}, "--size-weight must be a number from 0 on, got inf"),
     ],
 )
@@ -115,6 +116,7 @@ def test_wrong_mendings(how, message):
         (Mending(300), "smoothed", "--smooth 300"),
         (Mending(size_weight=0.5), "sized", "--size-weight 0.5"),
         (Mending(300, 1.0), "smoothed and sized", "--smooth 300 --size-weight 1"),
+        (Mending(az_nas_weight=1.0), "az-nas", "--az-nas-weight 1"),
         (Mending(300, 1.0, 2.0), "smoothed, sized and naswot", "--smooth 300 --size-weight 1 --naswot-weight 2"),
     ],
 )

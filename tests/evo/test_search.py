@@ -383,7 +383,11 @@ def test_a_search_goes_on_with_the_correction_that_it_began_with(script, finishe
     assert "is gone" in script(search, *flags).err
 
 
-@pytest.mark.parametrize("mending", [Mending(size_weight=0.5), Mending(0, 0.5, 0.5)], ids=lambda mending: mending.name)
+@pytest.mark.parametrize(
+    "mending",
+    [Mending(size_weight=0.5), Mending(0, 0.5, 0.5), Mending(az_nas_weight=0.5)],
+    ids=lambda mending: mending.name,
+)
 def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_these(
     script, finished_run, tmp_path, mending
 ):
@@ -392,7 +396,7 @@ def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_th
     points = front.load(tmp_path / "run")["front"]
     net = Judged(str(finished_run), Reading(), Compute(threads=1))
     encodings = np.array([point["encoding"] for point in points])
-    told = mending.of(net.space, net.scores, 0, net.naswot)(encodings)
+    told = mending.of(net.space, net.scores, 0, net.told())(encodings)
     np.testing.assert_allclose([point["accuracy"] for point in points], told)
     assert (told != net.scores(encodings)).any()
     assert f"{flags[-2]} was 0.5" in script(search, *flags[:-1], "1").err

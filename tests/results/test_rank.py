@@ -278,7 +278,7 @@ def figures(quality: float) -> dict:
     scores = quality * reached + (1 - quality) * rng.normal(size=200)
     scores, reached = (0.8 + 0.03 * (values - values.mean()) for values in (scores, reached))
     naswot = rng.random(len(scores))
-    others = {verdict.NASWOT: naswot, **verdict.mended(space, encodings, scores, naswot)}
+    others = {"NASWOT alone": naswot, **verdict.mended(space, encodings, scores, {"naswot": naswot})}
     return verdict.judge(space, encodings, scores, reached, others, rng)
 
 
@@ -316,7 +316,7 @@ def test_networks_are_advised_to_correct_what_is_advised_to_be_mended():
     encodings = rank.sample(space, 60, rng)
     reached, naswot = rng.uniform(0.5, 0.9, (2, 60))  # nothing that options tell
     scores = 0.5 * reached + 0.5 * naswot
-    orders = verdict.mended(space, encodings, scores, reached)
+    orders = verdict.mended(space, encodings, scores, {"naswot": reached})
     found = verdict.judge(space, encodings, scores, reached, orders, rng)
     assert verdict.advised(found).naswot_weight
     last, mended = list(found["corrected"].values())[-1], list(found["corrected_mended"].values())[-1]

@@ -1,0 +1,64 @@
+"""How what is told of networks before any training orders them: alone, and beside the scores of supernets.
+
+    python benchmarks/untrained.py RUN ... --tables DIR
+The runs are those of benchmarks/ranking.py, or others of its spaces. Scores stay in them: called again it goes on.
+"""
+
+from pathlib import Path
+
+import fronts
+import numpy as np
+import ranking as benches
+import record
+
+from results import rank, truth, verdict
+from results.judged import Judged, Reading
+from search_spaces import SearchSpace
+from supernet.compute import Compute
+
+TENTH = "0.1"  # as verdict.INSIDE names it
+
+
+def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: np.ndarray, told: dict) -> dict:
+    """Of networks (N, L): by order, tau with their true accuracies (N,), of all, of pairs of equal cost and inside the
+    best tenth, and what `fronts.worth` tells. `told` is known of them before any training, (N,) by name.
+    """
+    cost, rng = space.cost(encodings), np.random.default_rng(0)
+    orders = dict(zip(verdict.BASELINES.values(), cost.T, strict=True)) | {"supernet": scores}
+    orders |= {verdict.UNTRAINED[name]: values for name, values in told.items()}
+    orders |= verdict.mended(space, encodings, scores, told)
+    every, equal = (verdict.taus(orders, accuracy, rng, *near) for near in ((), (cost[:, 0],)))
+    tenth = verdict.inside(orders, accuracy, float(TENTH), rng)
+    return {
+        name: {"tau": every["tau"][name], "equal_cost": equal["tau"][name], "tenth": tenth["tau"][name]}
+        | {"beats": fronts.worth(order, accuracy, cost)["beats"]}
+        for name, order in orders.items()
+    }
+
+
+def main() -> None:
+    parser = record.parser(__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--tables", required=True, type=Path)
+    parser.add_argument("--networks", type=int, default=1000, help="of every space, spread evenly over multiply-adds")
+    arguments = parser.parse_args()
+    found = {}
+    for run in arguments.runs:
+        net = Judged(str(run), Reading(), Compute(threads=1))
+        encodings = rank.sample(net.space, arguments.networks, np.random.default_rng(0))
+        accuracy = truth.from_table(str(arguments.tables / benches.BENCHES[net.space.name].table), net.space)(encodings)
+        told, scores = {name: tell(encodings) for name, tell in net.told().items()}, net.scores(encodings)
+        found[str(run)] = {
+            "space": net.space.name,
+            "networks": len(encodings),
+            "accuracy": float(scores.mean()),
+            "orders": figures(net.space, encodings, accuracy, scores, told),
+            "by_weight": {
+                word: benches.by_weight(word, net.space, encodings, scores, accuracy, told) for word in benches.WORDS
+            },
+        }
+    print(record.save("untrained", {"runs": found}))
+
+
+if __name__ == "__main__":
+    main()
