@@ -36,6 +36,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "ranking-corrected": ranking.corrected,
     "ranking-size-weight": partial(ranking.by_weight, "size"),
     "ranking-naswot-weight": partial(ranking.by_weight, "naswot"),
+    "ranking-untrained": ranking.untrained,
+    "ranking-az-nas-weight": ranking.untrained_by_weight,
     **{f"fronts-{space}": partial(ranking.fronts, space) for space in ("nas_bench_macro", "nas_bench_201")},
     "reliability": reliability.reliability,
     "soak": reliability.soak,

@@ -1,7 +1,8 @@
 """How what is told of networks before any training orders them: alone, and beside the scores of supernets.
 
     python benchmarks/untrained.py RUN ... --tables DIR
-The runs are those of benchmarks/ranking.py, or others of its spaces. Scores stay in them: called again it goes on.
+The runs are those of benchmarks/ranking.py, runs/ranking-SCALE/SPACE/VARIANT-SEED. Scores stay in them: called again it
+goes on.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from results.judged import Judged, Reading
 from search_spaces import SearchSpace
 from supernet.compute import Compute
 
-TENTH = "0.1"  # as verdict.INSIDE names it
+TENTH = 0.1
 
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: np.ndarray, told: dict) -> dict:
@@ -28,9 +29,9 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
     orders |= {verdict.UNTRAINED[name]: values for name, values in told.items()}
     orders |= verdict.mended(space, encodings, scores, told)
     every, equal = (verdict.taus(orders, accuracy, rng, *near) for near in ((), (cost[:, 0],)))
-    tenth = verdict.inside(orders, accuracy, float(TENTH), rng)
+    tenth = verdict.inside(orders, accuracy, TENTH, rng)["tau"] or dict.fromkeys(orders)
     return {
-        name: {"tau": every["tau"][name], "equal_cost": equal["tau"][name], "tenth": tenth["tau"][name]}
+        name: {"tau": every["tau"][name], "equal_cost": equal["tau"][name], "tenth": tenth[name]}
         | {"beats": fronts.worth(order, accuracy, cost)["beats"]}
         for name, order in orders.items()
     }
@@ -50,6 +51,7 @@ def main() -> None:
         told, scores = {name: tell(encodings) for name, tell in net.told().items()}, net.scores(encodings)
         found[str(run)] = {
             "space": net.space.name,
+            "scale": run.resolve().parent.parent.name.removeprefix("ranking-"),
             "networks": len(encodings),
             "accuracy": float(scores.mean()),
             "orders": figures(net.space, encodings, accuracy, scores, told),

@@ -112,6 +112,37 @@ def by_weight(word: str) -> str:
     return table(["supernet", *(f"`--{word}-weight {weight}`" for weight in weights)], rows)
 
 
+def untrained() -> str:
+    """Orders by what is told of networks before any training, beside those of supernets: a table for each run."""
+    r = record.load("untrained")
+    return "\n\n".join([*(_untrained(run) for run in r["runs"].values()), source(r)])
+
+
+def _untrained(run: dict) -> str:
+    shown = [*verdict.BASELINES.values(), *verdict.UNTRAINED.values(), "supernet", *verdict.MENDS]
+    orders = {name: run["orders"][name] for name in shown}
+    rows = [
+        [name, *(_interval(order[of]) for of in ("tau", "equal_cost", "tenth")), f"{order['beats']:.0%}"]
+        for name, order in orders.items()
+    ]
+    what = f"`{run['space']}`, {run['scale']} scale, {run['networks']:,} networks, one seed:"
+    head = ["order by", "tau", "at equal cost", "in the best tenth", "the first beats of its cost"]
+    return f"{what}\n\n{table(head, rows)}"
+
+
+def _interval(estimate: list[float] | None) -> str:
+    return "too few" if estimate is None else "{:.2f} ({:.2f} to {:.2f})".format(*estimate)
+
+
+def untrained_by_weight() -> str:
+    """Tau of the supernets' scores by the weight of AZ-NAS's word."""
+    runs = record.load("untrained")["runs"].values()
+    taus = {f"`{run['space']}`, {run['scale']}": run["by_weight"]["az-nas"] for run in runs}
+    weights = next(iter(taus.values()))
+    rows = [[name, *(f"{tau[weight]:.2f}" for weight in weights)] for name, tau in taus.items()]
+    return table(["supernet", *(f"`--az-nas-weight {weight}`" for weight in weights)], rows)
+
+
 def score_images() -> str:
     """Tau by how many held-out images score: by accuracy, and by loss; means over the seeds."""
     r = record.load("score_images")

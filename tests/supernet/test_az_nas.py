@@ -93,6 +93,7 @@ def test_a_network_is_measured_by_itself_with_weights_of_the_seed(name, digits, 
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(judge.measures(encodings[::-1])[::-1], found)
     np.testing.assert_array_equal(judge.measures(encodings, walk=False), found)
+    np.testing.assert_array_equal(judge(encodings), assembled(found, judge.reference))
     np.testing.assert_array_equal(AzNas(space, digits, seed=0)(encodings[3:]), judge(encodings)[3:])
     assert (AzNas(space, digits, seed=1).measures(encodings)[:, 0] != found[:, 0]).all()
     assert judge(encodings[:0]).shape == (0,)
