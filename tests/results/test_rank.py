@@ -277,8 +277,9 @@ def figures(quality: float) -> dict:
     reached = madds / madds.std() + rng.normal(size=200)  # cost alone tells half
     scores = quality * reached + (1 - quality) * rng.normal(size=200)
     scores, reached = (0.8 + 0.03 * (values - values.mean()) for values in (scores, reached))
-    naswot = rng.random(len(scores))
-    others = {"NASWOT alone": naswot, **verdict.mended(space, encodings, scores, {"naswot": naswot})}
+    told = {name: rng.random(len(scores)) for name in verdict.UNTRAINED}
+    others = {verdict.UNTRAINED[name]: values for name, values in told.items()}
+    others |= verdict.mended(space, encodings, scores, told)
     return verdict.judge(space, encodings, scores, reached, others, rng)
 
 
