@@ -80,11 +80,13 @@ def through(block: Callable[..., torch.Tensor], state: State, place: int) -> Sta
 
 def assembled(measures: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Measures (N, M) -> (N,): by each the logarithm of the share of networks like the reference (R, M) that is no
-    better, added up.
+    better, added up; and of that the cube root, which is nearly normal (Fisher's method, by Wilson and Hilferty 1931),
+    so that few bad networks do not set the scale.
     """
     low, middle, high = np.percentile(reference, (25, 50, 75), axis=0)
     deviation = np.maximum((high - low) / (2 * QUARTILE), SMALL)
-    return log_ndtr(np.maximum((measures - middle) / deviation, WORST)).sum(1)
+    shares = log_ndtr(np.maximum((measures - middle) / deviation, WORST))
+    return np.cbrt(shares.mean(1))
 
 
 @final

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kurtosis, skew
 from torch import nn
 
 import search_spaces
@@ -71,6 +72,12 @@ def test_what_is_better_by_every_measure_is_better_and_units_do_not_matter(rng):
     np.testing.assert_allclose(assembled(7 * measures - 2, 7 * reference - 2), found)
     order = assembled(measures[:, :1], reference[:, :1])
     assert (np.argsort(order) == np.argsort(measures[:, 0])).all()
+
+
+def test_ranks_that_owe_nothing_to_one_another_make_a_normal_score(rng):
+    found = assembled(rng.normal(size=(4000, 4)), rng.normal(size=(4000, 4)))
+    assert abs(skew(found)) < 0.15
+    assert abs(kurtosis(found)) < 0.3
 
 
 def test_what_is_bad_by_one_measure_is_not_saved_by_another_and_outliers_are_no_worse(rng):
