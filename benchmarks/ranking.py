@@ -193,7 +193,7 @@ def baselines(one: dict, arguments: Namespace) -> dict[str, ranking.Estimate]:
 
 
 def by_weight(
-    word: str, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, told: dict = NOTHING
+    word: str, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, truth: np.ndarray, told=NOTHING
 ) -> dict[str, float]:
     """Tau of scores (N,) in which the size, or what is told of untrained networks, (N,) by name, has a word: by its
     weight.

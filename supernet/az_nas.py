@@ -11,7 +11,7 @@ any other, so that a network of few blocks does not seem the better one.
 Shapes: B images, C channels, N architectures, R of them for reference, L decisions, D blocks, M measures.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, final
 
 import numpy as np
@@ -126,14 +126,15 @@ class AzNas:
         chain = isinstance(net, ChainSupernet)
         root = State((stem,) if chain else net.entry(stem), (expressivity(stem),))
         if not (chain and walk):
-            return [_along(net.path(encoding), root) for encoding in encodings]
+            paths = map(net.path, encodings)
+            return [_along(path.blocks if chain else path.cells, root) for path in paths]
         walked = trie.walk(encodings, root, lambda state, i, option: through(net.layers[i][option], state, i))
         found = {row: state._replace(outputs=()) for row, state in walked}
         return [found[row] for row in range(len(encodings))]
 
 
-def _along(net: nn.Module, state: State) -> State:
-    for place, block in enumerate(net.blocks if hasattr(net, "blocks") else net.cells):
+def _along(blocks: Iterable[nn.Module], state: State) -> State:
+    for place, block in enumerate(blocks):
         state = through(block, state, place)
     return state._replace(outputs=())
 

@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fronts
 import picks
 import ranking
+import untrained
 
 
 @pytest.mark.parametrize("option", [0, 1, 5])  # the cheapest network of all, where nearly none is as cheap; a dear one
@@ -112,6 +113,18 @@ def test_figures_are_of_the_networks_named(planted, rng, monkeypatch):
     for name in fronts.KINDS:
         mended = fronts.mended(space, encodings, scores, naswot, verdict.MENDS[name], 0)
         assert found["supernets"][name]["strict-0"]["0"] == fronts.over([fronts.worth(mended, accuracy, cost)])
+
+
+def test_an_order_by_the_truth_is_right_among_all_and_among_networks_of_equal_cost(planted, rng):
+    space, encodings, accuracy, _ = planted
+    told = {"naswot": -accuracy, "az-nas": accuracy}
+    found = untrained.figures(space, encodings, accuracy, rng.random(64), told)
+    right, wrong = found["AZ-NAS alone"], found["NASWOT alone"]
+    assert [right["tau"][0], right["equal_cost"][0]] == pytest.approx([1, 1])
+    assert [wrong["tau"][0], wrong["equal_cost"][0]] == pytest.approx([-1, -1])
+    assert right["beats"] > wrong["beats"]
+    assert set(found) > {"supernet", *verdict.MENDS}
+    assert right["tenth"] is None  # six networks
 
 
 def test_one_draw_in_many_moves_means_but_not_what_is_usually_given_up():

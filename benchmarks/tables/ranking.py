@@ -107,6 +107,10 @@ def by_weight(word: str) -> str:
     for r in _records():
         taus = r.get(f"by_{word}_weight", {})
         found |= {f"`{r['space']}`, {r['scale']}, {name}": tau for name, tau in taus.items()}
+    return _by_weight(word, found)
+
+
+def _by_weight(word: str, found: dict[str, dict[str, float]]) -> str:
     weights = next(iter(found.values()))
     rows = [[name, *(f"{taus[weight]:.2f}" for weight in weights)] for name, taus in found.items()]
     return table(["supernet", *(f"`--{word}-weight {weight}`" for weight in weights)], rows)
@@ -137,10 +141,7 @@ def _interval(estimate: list[float] | None) -> str:
 def untrained_by_weight() -> str:
     """Tau of the supernets' scores by the weight of AZ-NAS's word."""
     runs = record.load("untrained")["runs"].values()
-    taus = {f"`{run['space']}`, {run['scale']}": run["by_weight"]["az-nas"] for run in runs}
-    weights = next(iter(taus.values()))
-    rows = [[name, *(f"{tau[weight]:.2f}" for weight in weights)] for name, tau in taus.items()]
-    return table(["supernet", *(f"`--az-nas-weight {weight}`" for weight in weights)], rows)
+    return _by_weight("az-nas", {f"`{run['space']}`, {run['scale']}": run["by_weight"]["az-nas"] for run in runs})
 
 
 def score_images() -> str:
