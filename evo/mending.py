@@ -51,6 +51,11 @@ class Mending:
         return bool(self.smooth or self.size_weight or any(self.untrained.values()))
 
     @property
+    def drawn(self) -> int:
+        """How many random networks it is fitted to."""
+        return self.smooth or DRAWN
+
+    @property
     def untrained(self) -> dict[str, float]:
         """Weights of what tells of networks before any training, named as in `supernet/untrained.py`."""
         return {"naswot": self.naswot_weight, "az-nas": self.az_nas_weight}
@@ -84,7 +89,7 @@ class Mending:
         """What stands for `accuracy`; smoothed, that is asked of the networks alone that are drawn, by the seed."""
         if not self:
             return accuracy
-        drawn = np.unique(space.sample(np.random.default_rng(seed), self.smooth or DRAWN), axis=0)
+        drawn = np.unique(space.sample(np.random.default_rng(seed), self.drawn), axis=0)
         fitted = self.fitted(space, drawn, accuracy(drawn), told)
         return lambda encodings: fitted(encodings, None if self.smooth else accuracy(encodings))
 

@@ -100,10 +100,12 @@ def load_own(config: Config) -> dict[str, user.Function]:
 
 def make_judge(config: Config, oracle, space: SearchSpace, data: Data, trained: correction.Trained | None) -> Callable:
     """Encodings (n, L) -> accuracies (n,): the supernet's, mended if asked for, corrected by what was trained."""
-    seed = config.supernet.seed
-    asked = [name for name, weight in config.mending.untrained.items() if weight]
+    seed, mending = config.supernet.seed, config.mending
+    if mending:
+        print(f"scores are {mending.name}: {mending.drawn} random networks are looked at first", flush=True)
+    asked = [name for name, weight in mending.untrained.items() if weight]
     told = {name: untrained.MEASURES[name](space, data, seed) for name in asked}
-    accuracy = config.mending.of(space, oracle.accuracy, seed, told)
+    accuracy = mending.of(space, oracle.accuracy, seed, told)
     if trained is None:
         return accuracy
     corrected = correction.Correction(space, trained, accuracy(trained.encodings))

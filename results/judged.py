@@ -16,11 +16,12 @@ from evo.mending import Mending, Scores
 from supernet import checkpoint, files, fit, run_folder, train, untrained
 from supernet.command import Text, Whole
 from supernet.compute import Compute, precision
+from supernet.progress import Progress
 from supernet.train import WEIGHTS
 
 RECALIBRATE = 500  # as in evo/search.py
 SEED = {"seed", "order_seed", "snapshots", "data_root"}  # settings in which runs of the same kind may differ
-PIECE, TUNED = 1000, 100  # networks, or finetuned ones, whose scores are kept together: a stopped call loses no more
+PIECE = 25  # networks whose scores are kept together: a stopped call loses no more
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Judged:
 
     def _untrained(self, name: str, encodings: np.ndarray) -> np.ndarray:
         seed, measure = self.config.seed, untrained.MEASURES[name]
-        return self._kept(repr((name, seed)).encode(), encodings, lambda: measure(self.space, self.data, seed))
+        return self._kept(name, repr((name, seed)).encode(), encodings, lambda: measure(self.space, self.data, seed))
 
     def _scores(self, path: Path, encodings: np.ndarray, by_loss: bool) -> np.ndarray:
         """Accuracies or likelihoods (N,) of the encodings (N, L) by these weights; pieces that are done are kept."""
@@ -119,14 +120,17 @@ class Judged:
             net = train.restore(self.config, self.space, self.data.mean.device, path)
             return train.make_oracle(self.config, net, self.data, self.recalibrate, **how).accuracy
 
-        return self._kept(path.read_bytes() + repr(told).encode(), encodings, judge)
+        title = f"{'losses' if by_loss else 'scores'} by {path.relative_to(self.folder).with_suffix('')}"
+        return self._kept(title, path.read_bytes() + repr(told).encode(), encodings, judge)
 
-    def _kept(self, key: bytes, encodings: np.ndarray, judge: Callable[[], Scores]) -> np.ndarray:
+    def _kept(self, title: str, key: bytes, encodings: np.ndarray, judge: Callable[[], Scores]) -> np.ndarray:
         """What judge() says of the encodings (N, L), (N,); pieces that are done are kept under the key."""
         digest, judge = hashlib.blake2b(key, digest_size=16).hexdigest(), cache(judge)
         scores, order = np.empty(len(encodings)), np.lexsort(encodings.T[::-1])  # neighbours share first layers
-        for rows in np.array_split(order, -(-len(order) // (TUNED if self.reading.finetune else PIECE))):
-            scores[rows] = self._piece(digest, encodings[rows], judge)
+        with Progress(title, len(order)) as progress:
+            for rows in np.array_split(order, -(-len(order) // PIECE)):
+                scores[rows] = self._piece(digest, encodings[rows], judge)
+                progress.advance(len(rows))
         return scores
 
     def _piece(self, key: str, encodings: np.ndarray, judge: Callable[[], Scores]) -> list[float]:
