@@ -96,11 +96,13 @@ def per_image(net: ChainSupernet, image: torch.Tensor, context: Context = nullco
     return held, max(sizes)
 
 
-def per_network(net: nn.Module, image: torch.Tensor, context: Context = nullcontext) -> int:
-    """One image (1, C, H, W) in eval mode -> bytes of the outputs of all its modules: more than are alive at a time."""
+def per_network(net: nn.Module, image: torch.Tensor, context: Context = nullcontext) -> tuple[int, int]:
+    """One image (1, C, H, W) in eval mode -> bytes of the outputs of all its modules, more than are alive at a time, and
+    of the largest tensor.
+    """
     with _outputs(net) as sizes, torch.inference_mode(), context():
         net(image)
-    return image.nbytes + sum(sizes)
+    return image.nbytes + sum(sizes), max(sizes)
 
 
 @contextmanager

@@ -90,8 +90,9 @@ class SupernetOracle:
         if self.images.device.type == "cpu":
             return CPU_CHUNK
         image, some = self.prepare(self.images[:1]), self.net.space.sample(np.random.default_rng(0), SOME)
-        largest = max(memory.per_network(self.net.path(encoding), image, self.context) for encoding in some)
-        return max(1, min(GPU_CHUNK, budget // largest))
+        sizes = [memory.per_network(self.net.path(encoding), image, self.context) for encoding in some]
+        held, largest = map(max, zip(*sizes, strict=True))
+        return max(1, min(GPU_CHUNK, budget // held, INDEXED // largest))
 
     def accuracy(self, encodings: np.ndarray) -> np.ndarray:
         """(N, L) ints -> (N,) float64, each in [0, 1]. A whole population at once; equal to `one_by_one`.

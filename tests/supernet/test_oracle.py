@@ -6,7 +6,7 @@ from torch import nn
 import search_spaces
 from supernet import memory, model
 from supernet.fit import accuracy
-from supernet.oracle import TENSORS, SupernetOracle, _even, fresh_statistics
+from supernet.oracle import INDEXED, TENSORS, SupernetOracle, _even, fresh_statistics
 
 
 def lively(net: nn.Module) -> nn.Module:
@@ -134,6 +134,14 @@ def test_a_smaller_budget_changes_no_score_and_is_kept(space, net, digits, rng):
     assert small.group < 100 < whole.group
     assert small.chunk * TENSORS * largest + (small.group + 100) * held <= held * 150 + largest * 400
     np.testing.assert_allclose(small.accuracy(encodings), whole.accuracy(encodings), atol=1 / 287)
+
+
+def test_no_tensor_of_cells_is_larger_than_kernels_can_index():
+    space, images = search_spaces.load("darts", channels=8, cells=2), torch.empty(1, 3, 224, 224, device="meta")
+    net = model.build(space, torch.Generator().manual_seed(0)).to("meta")  # not the CPU, whose chunk is always the same
+    chunk = SupernetOracle(net, images, torch.empty(1, device="meta"), budget=2**50).chunk
+    _, largest = memory.per_network(net.path(space.sample(np.random.default_rng(0), 1)[0]), images)
+    assert INDEXED // 2 < chunk * largest <= INDEXED
 
 
 def test_a_budget_that_holds_nothing_names_the_mend(net, digits):
