@@ -114,12 +114,20 @@ def mended(
     """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L); those by
     what tells of untrained networks only if that is told, (N,) each.
     """
-    found, told = {}, {name: known(encodings, values) for name, values in told.items()}
-    for name, mend in MENDS.items():
-        if all(word in told for word, weight in mend.untrained.items() if weight):
-            some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
-            found[name] = mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
-    return found
+    return {
+        name: stands(mend, space, encodings, scores, told)
+        for name, mend in MENDS.items()
+        if all(word in told for word, weight in mend.untrained.items() if weight)
+    }
+
+
+def stands(
+    mend: Mending, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, told: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """What one mending lets stand for the scores (N,), see `mended`."""
+    some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
+    told = {name: known(encodings, values) for name, values in told.items()}
+    return mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
 
 
 def gains(figures: dict) -> dict[str, Estimate]:

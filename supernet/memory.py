@@ -97,8 +97,8 @@ def per_image(net: ChainSupernet, image: torch.Tensor, context: Context = nullco
 
 
 def per_network(net: nn.Module, image: torch.Tensor, context: Context = nullcontext) -> tuple[int, int]:
-    """One image (1, C, H, W) in eval mode -> bytes of the outputs of all its modules, more than are alive at a time, and
-    of the largest tensor.
+    """One image (1, C, H, W) in eval mode -> bytes of the outputs of all its modules, more than are alive at a time;
+    and of the largest tensor.
     """
     with _outputs(net) as sizes, torch.inference_mode(), context():
         net(image)

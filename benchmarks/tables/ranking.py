@@ -117,31 +117,50 @@ def _by_weight(word: str, found: dict[str, dict[str, float]]) -> str:
 
 
 def untrained() -> str:
-    """Orders by what is told of networks before any training, beside those of supernets: a table for each run."""
+    """Orders by what is told of networks before any training, beside those of supernets: a table for each space."""
     r = record.load("untrained")
-    return "\n\n".join([*(_untrained(run) for run in r["runs"].values()), source(r)])
+    return "\n\n".join([*(_untrained(runs) for runs in _by_space(r).values()), source(r)])
 
 
-def _untrained(run: dict) -> str:
-    shown = [*verdict.BASELINES.values(), *verdict.UNTRAINED.values(), "supernet", *verdict.MENDS]
-    orders = {name: run["orders"][name] for name in shown}
+def _by_space(r: dict) -> dict[tuple[str, str], list[dict]]:
+    """Runs, which differ in their seeds alone, by space and scale."""
+    found = {}
+    for run in r["runs"].values():
+        found.setdefault((run["space"], run["scale"]), []).append(run)
+    return found
+
+
+def _untrained(runs: list[dict]) -> str:
+    (space, scale, networks), orders = (runs[0][key] for key in ("space", "scale", "networks")), runs[0]["orders"]
     rows = [
-        [name, *(_interval(order[of]) for of in ("tau", "equal_cost", "tenth")), f"{order['beats']:.0%}"]
-        for name, order in orders.items()
+        [
+            name,
+            *(_over_runs([run["orders"][name][of] for run in runs]) for of in ("tau", "equal_cost", "tenth")),
+            f"{np.mean([run['orders'][name]['beats'] for run in runs]):.0%}",
+        ]
+        for name in orders
     ]
-    what = f"`{run['space']}`, {run['scale']} scale, {run['networks']:,} networks, one seed:"
+    what = f"`{space}`, {scale} scale, {networks:,} networks, {plural(len(runs), 'seed')}:"
     head = ["order by", "tau", "at equal cost", "in the best tenth", "the first beats of its cost"]
     return f"{what}\n\n{table(head, rows)}"
 
 
-def _interval(estimate: list[float] | None) -> str:
-    return "too few" if estimate is None else "{:.2f} ({:.2f} to {:.2f})".format(*estimate)
+def _over_runs(estimates: list[list[float] | None]) -> str:
+    """The mean over seeds and its range; of one the interval over networks."""
+    if estimates[0] is None:
+        return "too few"
+    values = [value for value, *_ in estimates]
+    low, high = (min(values), max(values)) if len(values) > 1 else estimates[0][1:]
+    return f"{np.mean(values):.2f} ({low:.2f} to {high:.2f})"
 
 
 def untrained_by_weight() -> str:
     """Tau of the supernets' scores by the weight of AZ-NAS's word."""
-    runs = record.load("untrained")["runs"].values()
-    return _by_weight("az-nas", {f"`{run['space']}`, {run['scale']}": run["by_weight"]["az-nas"] for run in runs})
+    found = {}
+    for (space, scale), runs in _by_space(record.load("untrained")).items():
+        taus = [run["by_weight"]["az-nas"] for run in runs]
+        found[f"`{space}`, {scale}"] = {weight: np.mean([tau[weight] for tau in taus]) for weight in taus[0]}
+    return _by_weight("az-nas", found)
 
 
 def score_images() -> str:
