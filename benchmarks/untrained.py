@@ -12,14 +12,12 @@ import numpy as np
 import ranking as benches
 import record
 
-from evo.mending import Mending
 from results import rank, truth, verdict
 from results.judged import Judged, Reading
 from search_spaces import SearchSpace
 from supernet.compute import Compute
 
 TENTH = 0.1
-BOTH = Mending(naswot_weight=1.0, az_nas_weight=1.0)  # each says as much as the supernet
 
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: np.ndarray, told: dict) -> dict:
@@ -30,7 +28,6 @@ def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, sco
     orders = dict(zip(verdict.BASELINES.values(), cost.T, strict=True)) | {"supernet": scores}
     orders |= {verdict.UNTRAINED[name]: values for name, values in told.items()}
     orders |= verdict.mended(space, encodings, scores, told)
-    orders[BOTH.name] = verdict.stands(BOTH, space, encodings, scores, told)
     every, equal = (verdict.taus(orders, accuracy, rng, *near) for near in ((), (cost[:, 0],)))
     tenth = verdict.inside(orders, accuracy, TENTH, rng)["tau"] or dict.fromkeys(orders)
     return {

@@ -21,7 +21,14 @@ from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
-WORDS = ({}, {"naswot": 0.5}, {"size": 0.5}, {"size": 0.5, "naswot": 0.5}, {"az_nas": 1.0})  # which holds the size's
+WORDS = (  # of AZ-NAS whole ones, which hold the size's
+    {},
+    {"naswot": 0.5},
+    {"size": 0.5},
+    {"size": 0.5, "naswot": 0.5},
+    {"az_nas": 1.0},
+    {"naswot": 1.0, "az_nas": 1.0},
+)
 MENDS = {
     mend.name: mend
     for smooth, words in product((0, 300), WORDS)
@@ -114,20 +121,12 @@ def mended(
     """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L); those by
     what tells of untrained networks only if that is told, (N,) each.
     """
-    return {
-        name: stands(mend, space, encodings, scores, told)
-        for name, mend in MENDS.items()
-        if all(word in told for word, weight in mend.untrained.items() if weight)
-    }
-
-
-def stands(
-    mend: Mending, space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, told: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """What one mending lets stand for the scores (N,), see `mended`."""
-    some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
-    told = {name: known(encodings, values) for name, values in told.items()}
-    return mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
+    found, told = {}, {name: known(encodings, values) for name, values in told.items()}
+    for name, mend in MENDS.items():
+        if all(word in told for word, weight in mend.untrained.items() if weight):
+            some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
+            found[name] = mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
+    return found
 
 
 def gains(figures: dict) -> dict[str, Estimate]:
