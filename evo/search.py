@@ -102,7 +102,7 @@ def make_judge(config: Config, oracle, space: SearchSpace, data: Data, trained: 
     """Encodings (n, L) -> accuracies (n,): the supernet's, mended if asked for, corrected by what was trained."""
     seed, mending = config.supernet.seed, config.mending
     if mending:
-        print(f"scores are {mending.name}: {mending.drawn} random networks are looked at first", flush=True)
+        print(f"scores are mended by {mending.flags}: {mending.drawn} random networks are looked at first", flush=True)
     asked = [name for name, weight in mending.untrained.items() if weight]
     told = {name: untrained.MEASURES[name](space, data, seed) for name in asked}
     accuracy = mending.of(space, oracle.accuracy, seed, told)

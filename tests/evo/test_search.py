@@ -392,7 +392,9 @@ def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_th
     script, finished_run, tmp_path, mending
 ):
     flags = ("--run", tmp_path / "run", "--supernet-of", finished_run, *QUICK[2:], *mending.flags.split())
-    assert script(search, *flags).code == 0
+    outcome = script(search, *flags)
+    assert outcome.code == 0, outcome.err
+    assert f"scores are mended by {mending.flags}: 100 random networks" in outcome.out
     points = front.load(tmp_path / "run")["front"]
     net = Judged(str(finished_run), Reading(), Compute(threads=1))
     encodings = np.array([point["encoding"] for point in points])
