@@ -12,6 +12,10 @@ from search_spaces.blocks import initialise
 from supernet import checkpoint
 from supernet.files import load_json
 
+pytestmark = pytest.mark.filterwarnings(  # PyTorch 2.11 warns of itself
+    "ignore:The given buffer is not writable:UserWarning", "ignore:.isinstance.treespec, LeafSpec:FutureWarning"
+)
+
 
 @pytest.fixture(scope="module")
 def exported(finished_run, tmp_path_factory, module_script):
