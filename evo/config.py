@@ -63,7 +63,8 @@ class Config:
     correct: Text = None
     """Correct the scores by networks trained alone: those of this ranking.json, which results/rank.py writes."""
     cut: Real = None
-    """What surely stays under this accuracy is judged by the first eighth of the images. Default: nothing."""
+    """What surely stays under this accuracy is judged by the first eighth of the images; of chains alone. Default:
+    nothing."""
     ray: Text = None
     """Score on a Ray cluster: auto (that of this machine, or else one of its own) or HOST:PORT."""
 

@@ -121,7 +121,7 @@ def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, team: 
             for group in state.optimizer.param_groups:
                 group["lr"] = steps.rate()
             steps.passed(_update(state, images, labels, recipe, team, draws + steps.number, context))
-    return steps.mean()
+    return steps.end(state.net)
 
 
 def _batches(data: Data, recipe: Recipe, rng, team: Team) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

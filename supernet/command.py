@@ -5,6 +5,7 @@ import io
 import os
 import re
 import shlex
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
@@ -24,11 +25,12 @@ Run = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help_beh
 
 
 def call(main: Callable, config_type: type, description: str) -> None:
-    """Runs main(config) and exits: 0 done, 2 with one line for wrong input, 130 after Ctrl-C.
+    """Runs main(config) and exits: 0 done, 2 with one line for wrong input, 130 after Ctrl-C, 143 after SIGTERM.
 
     A config with a `folder` takes what that run was begun with as its defaults, so that the same `--run` goes on; a new
     run with a `supernet_of` takes what that supernet was trained with.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         config = parse(config_type, sys.argv[1:], description)
         if hasattr(config, "folder"):
@@ -36,10 +38,10 @@ def call(main: Callable, config_type: type, description: str) -> None:
             default = run_folder.merge(config_type(), saved)
             config = parse(config_type, sys.argv[1:], description, default)
         main(config)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         command = shlex.join(["python", *sys.argv])
         print(f"\nstopped; nothing finished is lost. To go on: {command}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stop.args[0] if stop.args else 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
         sys.exit(1)
@@ -52,6 +54,11 @@ def call(main: Callable, config_type: type, description: str) -> None:
         if "can't allocate memory" not in str(error):  # PyTorch's word for it
             raise
         _fail(error)
+
+
+def _terminate(*_) -> None:
+    """As Ctrl-C, so that whoever ends a job finds it as whole, and nothing locked."""
+    raise KeyboardInterrupt(128 + signal.SIGTERM)
 
 
 def _fail(error: Exception) -> None:

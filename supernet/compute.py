@@ -55,7 +55,8 @@ class Compute:
 
     def context(self, device: torch.device) -> Context:
         """What every forward pass on the device is entered with: autocast, or nothing for float32."""
-        automatic = "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+        able = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        automatic = "bfloat16" if able else "float32"
         dtype = PRECISIONS[automatic if self.precision == "auto" else self.precision]
         return nullcontext if dtype is None else partial(torch.autocast, device.type, dtype)
 
@@ -74,7 +75,8 @@ class Speed:
     memory: Text = None
     """Bytes that activations may take, for example 2G. Default: half of what is free."""
     compile: str = "auto"
-    """The strictly fair step: off, graphs (a CUDA graph), full (its blocks compiled too). auto: graphs on a GPU."""
+    """The strictly fair step: off, graphs (a CUDA graph), full (its blocks compiled too). auto: graphs on a GPU. On a
+    CPU, where off is fastest, they hold all paths of a step at a time."""
 
     def __post_init__(self):
         if self.paths_per_pass < 0:

@@ -101,7 +101,8 @@ def strict_slots(slots: Slots, seed: int, step: int) -> np.ndarray:
     """As `strict`, for cells: (m, L). Every node deals its edges, two a pass, and every edge deals its options.
 
     A node's deck holds each of its edges twice, so that a pass takes two different ones; an edge's deck goes on where
-    it was when the edge was last taken. Counts of a node's edges, and of an edge's options, differ by at most one.
+    it was when the edge was last taken. Counts of a node's edges, and of an edge's options, differ by at most one; of
+    updates where no node is dealt "none" alone, for edges out of such a node have nothing to learn from then.
     """
     m = max(slots.choices)
     passes = np.arange(step * m, (step + 1) * m)

@@ -147,7 +147,7 @@ def _epoch(net, backward: Backward, optimizer, data: Data, steps: Steps, rng, te
             losses = team.step(net, lambda x, y, n=number: backward(x, y, n), images, labels, draws + number)
             optimizer.step()
             steps.passed(losses.mean())
-    return steps.mean()
+    return steps.end(net)
 
 
 def accuracy(

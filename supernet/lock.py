@@ -24,14 +24,15 @@ NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without
 def hold(path: Path) -> Iterator[None]:
     """While open, no other process can hold `path`; makes its folder. ValueError says who holds it.
 
-    What a crash left on this machine is taken over; what another machine left is not, for that may still run.
+    What a crash left on this machine is taken over, and what this Slurm job left before it was requeued; what another
+    machine left is not, for that may still run.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     with open(handle, "r+") as file:
         _lock(file, path)
-        host, owner = socket.gethostname(), _owner(file)
-        if owner and owner["host"] != host:
+        me, owner = _me(), _owner(file)
+        if owner and owner["host"] != me["host"] and not _requeued(owner, me):
             raise ValueError(
                 f"{path.parent} may be in use on another machine: {_show(owner)}. If that has ended, delete {path}"
             )
@@ -39,7 +40,7 @@ def hold(path: Path) -> Iterator[None]:
             print(f"{path.parent}: {_show(owner)} did not come to its end; going on from what it saved")
         file.seek(0)
         file.truncate()
-        file.write(json.dumps({"pid": os.getpid(), "host": host, "since": datetime.now(UTC).isoformat(" ", "seconds")}))
+        file.write(json.dumps(me))
         file.flush()
         try:
             yield
@@ -69,9 +70,21 @@ def _owner(file: IO[str]) -> dict | None:
     file.seek(0)
     try:
         owner = json.loads(file.read())
-        return {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": str(owner["since"])}
+        who = {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": str(owner["since"])}
+        return who | {"job": owner.get("job"), "restarts": int(owner.get("restarts", 0))}
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+
+
+def _me() -> dict:
+    """This process; of a Slurm job also its number, and how often that was requeued."""
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(" ", "seconds")}
+    return who | {"job": os.environ.get("SLURM_JOB_ID"), "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
+
+
+def _requeued(owner: dict, me: dict) -> bool:
+    """Whether this job is the owner's, begun again: Slurm has ended that then."""
+    return me["job"] is not None and me["job"] == owner["job"] and me["restarts"] > owner["restarts"]
 
 
 def _alive(owner: dict | None) -> bool:

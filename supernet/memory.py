@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from supernet import limits
 from supernet.draws import seeded
 from supernet.model import ChainSupernet, Supernet
 
@@ -47,7 +48,7 @@ def free(device: torch.device) -> int:
         torch.cuda.empty_cache()
         return torch.cuda.mem_get_info(device)[0]
     available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
-    return int(available[1]) * 1024
+    return min([int(available[1]) * 1024, *limits.left()])
 
 
 def per_path(net: Supernet, choices: Sequence[int], images: torch.Tensor, context: Context = nullcontext) -> int:

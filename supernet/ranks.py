@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from supernet.sync import synchronised
 T = TypeVar("T")
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # of torchrun
 PATIENCE = 15.0  # seconds in which a file must show on all hosts
+WAIT = timedelta(hours=12)  # for the others, who may be reading millions of images; of a death torchrun tells sooner
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,12 @@ class Team:
         """The processes' mean of a number."""
         return self.sum(torch.tensor(value, dtype=torch.float64, device=self.device)).item() / self.size
 
+    def least(self, value: int) -> int:
+        """The smallest of the processes' numbers."""
+        least = torch.tensor(value, device=self.device)
+        self._together(lambda: dist.all_reduce(least, dist.ReduceOp.MIN))
+        return int(least.item())
+
     def average_statistics(self, net: nn.Module) -> None:
         """Running BatchNorm statistics become the processes' mean."""
         if self.size > 1:
@@ -108,25 +116,24 @@ class Team:
 
     def in_turn(self, work: Callable[[], T]) -> T:
         """What `work` gives, in every process, once it is done in the first: so one downloads, the others read."""
-        if self.size > 1 and not self.first:
-            dist.barrier()
+        if not self.first:
+            self.wait()
         result = work()
-        if self.size > 1 and self.first:
-            dist.barrier()
+        if self.first:
+            self.wait()
         return result
 
     def check_shared(self, folder: Path) -> None:
         """ValueError where a process does not see what the first writes into the folder."""
         if self.size == 1:
             return
-        token = torch.randint(2**62, (1,), device=self.device)
-        dist.broadcast(token, 0)
+        token = self.agreed(torch.randint(2**62, (1,), device=self.device))
         path, text = folder / ".shared", str(token.item())
         if self.first:
             files.write(path, text.encode())
-        dist.barrier()
+        self.wait()
         seen = _appears(path, text)
-        dist.barrier()
+        self.wait()
         if self.first:
             path.unlink(missing_ok=True)
         if not seen:
@@ -136,13 +143,25 @@ class Team:
             )
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Over all processes, in place. ConnectionError if another one has ended."""
-        if self.size > 1:
-            try:
-                dist.all_reduce(tensor)
-            except RuntimeError as error:
-                raise ConnectionError(f"process {self.rank} lost the others: {str(error).splitlines()[0]}") from error
+        """Over all processes, in place. ConnectionError if another one has ended, as in all that they do together."""
+        self._together(lambda: dist.all_reduce(tensor))
         return tensor
+
+    def agreed(self, tensor: torch.Tensor) -> torch.Tensor:
+        """What the first process has, in place."""
+        self._together(lambda: dist.broadcast(tensor, 0))
+        return tensor
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self._together(dist.barrier)
+
+    def _together(self, work: Callable[[], object]) -> None:
+        try:
+            if self.size > 1:
+                work()
+        except RuntimeError as error:
+            raise ConnectionError(f"process {self.rank} lost the others: {str(error).splitlines()[0]}") from error
 
 
 def _appears(path: Path, text: str) -> bool:
@@ -174,7 +193,7 @@ def team(parts: int, device: torch.device) -> Iterator[Team]:
     store, *_ = next(dist.rendezvous("env://"))
     store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)  # else a restart reads old keys
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WAIT)
     with _silent(rank > 0):
         yield Team(rank, size, parts, device)
     dist.destroy_process_group()
@@ -189,6 +208,8 @@ def _number(name: str) -> int:
 def _take_gpu(local: int, device: torch.device) -> None:
     if device.type != "cuda":
         return
+    if device.index is not None:
+        raise ValueError(f"torchrun gives every process a GPU of its own: --device cuda in place of {device}")
     if local >= torch.cuda.device_count():
         raise ValueError(
             f"process {local} on {socket.gethostname()} has no GPU of its own, there are {torch.cuda.device_count()}: "

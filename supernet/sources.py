@@ -156,11 +156,12 @@ def read(parts: dict[str, Images | Files | Stream]) -> dict[str, Images | Stream
 
 
 def _decoded(files: Files, name: str) -> Images:
-    images, labels, corrupt = [], [], []
+    images = torch.empty(len(files.samples), 3, files.size, files.size, dtype=torch.uint8)
+    labels, corrupt = [], []
     with Progress(f"{name} images", len(files.samples)) as progress:
         for path, label in files.samples:
             try:
-                images.append(_decode(path, files.size))
+                images[len(labels)] = torch.tensor(_decode(path, files.size)).permute(2, 0, 1)
                 labels.append(label)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 if not files.skip:
@@ -172,7 +173,7 @@ def _decoded(files: Files, name: str) -> Images:
     if corrupt:
         check_classes(files.samples, set(corrupt))
         print(f"skipped {len(corrupt)} unreadable images of {name}, the first is {corrupt[0]}")
-    return Images(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels))
+    return Images(images[: len(labels)], torch.tensor(labels))
 
 
 def _decode(path: str, size: int) -> np.ndarray:

@@ -80,13 +80,19 @@ class FairStep:
 
     `size` paths are held at a time; a step that holds all its paths is taken by `static`, if there is one. What
     fails falls back, and says so once: a compiler that is missing to the plain graph, too little GPU memory to half
-    as many paths at a time.
+    as many paths at a time, unless their number is `fixed`.
     """
 
     def __init__(
-        self, net: Supernet, loss: Loss, size: int = 1, context: Context = nullcontext, static: StaticStep | None = None
+        self,
+        net: Supernet,
+        loss: Loss,
+        size: int = 1,
+        context: Context = nullcontext,
+        static: StaticStep | None = None,
+        fixed: bool = False,
     ):
-        self.net, self.loss, self.size, self.context, self.static = net, loss, size, context, static
+        self.net, self.loss, self.size, self.context, self.static, self.fixed = net, loss, size, context, static, fixed
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor, paths: np.ndarray) -> torch.Tensor:
         """Images (B, C, H, W), labels (B,), paths (P, L) -> losses (P,), detached. ValueError if not even one fits."""
@@ -109,5 +115,7 @@ class FairStep:
         torch.cuda.empty_cache()
         if size == 1:
             raise ValueError("the GPU cannot hold one path's activations: use a smaller --batch-size") from error
+        if self.fixed:
+            raise ValueError(f"out of GPU memory: use --paths-per-pass {size // 2}, or a smaller --memory") from error
         self.size = size // 2
         _say(f"out of GPU memory: {self.size} paths at a time from now on")

@@ -1,8 +1,10 @@
 """The steps of an epoch as they pass: their rate, their losses, how fast they go. Every training loop has them."""
 
 import time
+from typing import NoReturn
 
 import torch
+from torch import nn
 
 from supernet.data import Data
 from supernet.progress import Progress
@@ -47,12 +49,16 @@ class Steps:
 
     def _look(self, losses: torch.Tensor) -> None:
         for i in (~losses.isfinite()).nonzero().flatten().tolist():
-            step = len(self.losses) - len(losses) + i
-            raise FloatingPointError(
-                f"the loss became {losses[i].item()} in epoch {self.epoch + 1}, step {step + 1}, at learning rate "
-                f"{self._rate(step):.3g}; the last good checkpoint is kept: {self.mend}"
-            )
+            self._fail(f"the loss became {losses[i].item()}", len(self.losses) - len(losses) + i)
 
-    def mean(self) -> float:
-        """Of all losses."""
+    def end(self, net: nn.Module) -> float:
+        """The mean of all losses; FloatingPointError if the last step left weights that are no numbers."""
+        if not torch.stack([tensor.isfinite().all() for tensor in net.state_dict().values()]).all():
+            self._fail("weights are no numbers any more", len(self.losses) - 1)
         return torch.stack(self.losses).double().mean().item()
+
+    def _fail(self, what: str, step: int) -> NoReturn:
+        raise FloatingPointError(
+            f"{what} in epoch {self.epoch + 1}, step {step + 1}, at learning rate {self._rate(step):.3g}; "
+            f"the last good checkpoint is kept: {self.mend}"
+        )

@@ -170,6 +170,7 @@ def train(config: Config, space: SearchSpace, data: Data, team: Team | None = No
         if schedule.prune:
             score = make_oracle(config, net, data, CALIBRATED).accuracy
             prune.after_epoch(net, schedule.prune, space.choices, recipe.epochs, config.seed, score)
+            team.agreed(net.open)
         return mean_accuracy(config, net, data, probes)
 
     how = {"fairness": config.fairness, "shared_gradient": config.shared_gradient, "seed": config.seed}
@@ -197,15 +198,17 @@ def _diverged(space: SearchSpace, latest: Iterable[tuple[np.ndarray, torch.Tenso
 def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, team: Team) -> FairStep:
     """The training step as the config and the device want it."""
     device, recipe, schedule = data.mean.device, config.recipe(), config.schedule
-    context, size = config.compute.context(device), config.speed.paths_per_pass
+    context, size, static = config.compute.context(device), config.speed.paths_per_pass, None
+    if config.fairness == "strict" and can_be_static(net, space.choices) and not schedule.prune:
+        static = config.speed.static(net, recipe.loss, context, device)
+    if not size and static and device.type == "cpu":
+        size = max(space.choices)  # as it was asked for
     if not size:
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
         batch = recipe.batch_size // (team.size * team.parts)
         size = paths_that_fit(net, space.choices, images, batch, context, budget)
-    static = None
-    if config.fairness == "strict" and can_be_static(net, space.choices) and not schedule.prune:
-        static = config.speed.static(net, recipe.loss, context, device)
-    return FairStep(net, recipe.loss, size, context, static)
+    together = config.split.sync_batch_norm and team.size > 1  # every pass: all processes take as many paths in it
+    return FairStep(net, recipe.loss, team.least(size) if together else size, context, static, fixed=together)
 
 
 def make_oracle(

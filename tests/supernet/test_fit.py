@@ -129,6 +129,21 @@ def test_nan_loss_stops_at_the_last_good_epoch(digits, tmp_path):
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
 
 
+def test_weights_that_the_last_step_of_an_epoch_spoils_do_not_replace_those_before(digits, tmp_path):
+    model = net()
+
+    def backward(images, labels, step):
+        loss = RECIPE.loss(model(images), labels)
+        (loss * (float("inf") if step == 2 * digits.steps(RECIPE.batch_size) - 1 else 1.0)).backward()
+        return loss.detach()
+
+    with pytest.raises(FloatingPointError, match=r"weights are no numbers any more in epoch 2, .*last good.*--lr"):
+        fit.fit(model, backward, lambda net: 0.0, digits, RECIPE, 0, tmp_path / "net", META, "test")
+    tensors, meta = checkpoint.load(tmp_path / "net", "test")
+    assert len(meta["history"]) == 1
+    assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
 @pytest.mark.parametrize(
     "wrong", [{"epochs": 0}, {"batch_size": 1}, {"lr": 0.0}, {"lr": float("nan")}, {"label_smoothing": 1.0}]
 )

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_another_machines_lock_is_not_taken_over_but_says_what_to_do(path):
     path.unlink()
     with lock.hold(path):
         pass
+
+
+@pytest.mark.parametrize(("job", "restarts", "taken"), [("7", "1", True), ("7", "0", False), ("8", "1", False)])
+def test_a_slurm_job_that_is_requeued_elsewhere_goes_on(path, monkeypatch, job, restarts, taken):
+    path.parent.mkdir()
+    path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-01", "job": "7", "restarts": 0}))
+    monkeypatch.setenv("SLURM_JOB_ID", job)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    with nullcontext() if taken else pytest.raises(ValueError, match="on another machine"), lock.hold(path):
+        assert json.loads(path.read_text())["job"] == job
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "\0\0", '{"pid": "x"}'])

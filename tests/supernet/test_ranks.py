@@ -64,6 +64,10 @@ def test_a_folder_that_is_not_shared_is_refused_where_it_is_not(stepped):
     assert not list(stepped.rglob(".shared"))
 
 
+def test_all_processes_take_what_the_first_has_and_the_least_of_their_numbers(stepped):
+    assert [(stepped / f"agreed{rank}").read_text() for rank in (0, 1)] == ["[True, False] 5"] * 2
+
+
 def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -145,6 +149,21 @@ def test_a_host_with_fewer_gpus_than_processes_is_refused(variables, monkeypatch
         ranks.team(1, torch.device("cuda")),
     ):
         pass
+
+
+def test_a_gpu_by_number_is_refused_where_every_process_takes_its_own(variables):
+    variables(**WHOLE)
+    with pytest.raises(ValueError, match="--device cuda in place of cuda:1"), ranks.team(1, torch.device("cuda:1")):
+        pass
+
+
+def test_what_the_first_process_cannot_read_ends_every_other_in_one_line(tmp_path):
+    arguments = ("--run", str(tmp_path / "run"), "--data", "folder", "--data-root", str(tmp_path / "none"))
+    output, _ = torchrun("--", "supernet/train.py", *arguments).communicate(timeout=120)
+    own = [line for line in output.decode().splitlines() if line.startswith("error: ")]
+    assert [line for line in own if "is no folder" in line]
+    assert 'File "' not in output.decode().partition("is no folder")[0]
+    assert "supernet/ranks.py" not in output.decode()
 
 
 @pytest.mark.parametrize("size", [30, 4])

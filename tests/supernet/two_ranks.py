@@ -1,5 +1,6 @@
 """Run by torchrun in two processes: a strictly fair step of a double-precision supernet, its gradients written by the
-first process to FOLDER/{share,synced}.safetensors, how many all-reduces it took to FOLDER/count.
+first process to FOLDER/{share,synced}.safetensors, how many all-reduces it took to FOLDER/count; and what the
+processes agree on to FOLDER/agreed{0,1}.
 """
 
 import sys
@@ -40,11 +41,14 @@ def main(folder: Path) -> None:
     with ranks.team(1, torch.device("cpu")) as team:
         dist.all_reduce = lambda tensor: (calls.append(1), reduce(tensor))
         shares, count = gradients(team), len(calls)
+        dist.all_reduce = reduce
         synced = gradients(team, synced=True)
         if team.first:
             save_file(shares, folder / "share.safetensors")
             save_file(synced, folder / "synced.safetensors")
             (folder / "count").write_text(str(count))
+        said = team.agreed(torch.tensor([True, False]) if team.first else torch.tensor([False, False]))
+        (folder / f"agreed{team.rank}").write_text(f"{said.tolist()} {team.least(5 + team.rank)}")
         own = folder / str(team.rank)
         own.mkdir()
         try:
