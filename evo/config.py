@@ -9,7 +9,7 @@ from evo import objectives as goals
 from evo.engine import CROWDED
 from evo.mending import Mending
 from evo.proposals.proposer import Proposals
-from evo.ratios import Ratios
+from evo.ratios import PROPOSERS, Ratios
 from supernet import train
 from supernet.command import Real, Text
 
@@ -34,7 +34,7 @@ class Config:
     max_latency: Text = None
     """At most so many milliseconds, for example 12."""
     min_accuracy: Text = None
-    """At least this accuracy on the supernet, for example 0.9."""
+    """At least this accuracy on the supernet, for example 0.9; or this likelihood, or mended or corrected score."""
     latency: Text = None
     """Latency table of an earlier run (latency.json). Default: measured on this device, kept in the run folder."""
     engine: str = "fairfront"
@@ -95,6 +95,11 @@ class Config:
             raise ValueError("--cut is an accuracy, and --by-loss scores by another measure: leave out one of them")
         if self.ray and self.table:
             raise ValueError("--ray shares out a supernet; a --table is read at once: leave out one of them")
+        proposers = PROPOSERS + len(self.proposals.proposer)
+        if self.ratios.floor * proposers > 1:
+            raise ValueError(
+                f"--floor must be at most {1 / proposers:.3g} for {proposers} proposers, got {self.ratios.floor}"
+            )
         if self.proposals.proposer and (self.engine != "fairfront" or self.table):
             raise ValueError("--proposer needs images to learn from and --engine fairfront")
         if self.crowding_weights and (
@@ -113,6 +118,11 @@ class Config:
         if self.table and not self.supernet.run:
             return Path(f"runs/{self.supernet.space}-{Path(self.table).stem}-{self.supernet.seed}")
         return self.supernet.folder
+
+    @property
+    def score(self) -> str:
+        """What its scores are called."""
+        return goals.word(self.by_loss, bool(self.mending), bool(self.correct))
 
     def limits(self) -> tuple[goals.Limit, ...]:
         flags = ("max_madds", "max_params", "max_latency", "min_accuracy")

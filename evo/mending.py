@@ -55,6 +55,10 @@ class Mending:
         """How many random networks it is fitted to."""
         return self.smooth or DRAWN
 
+    def networks(self, space: SearchSpace, seed: int) -> np.ndarray:
+        """These networks: (F, L), fewer where some are drawn twice."""
+        return np.unique(space.sample(np.random.default_rng(seed), self.drawn), axis=0)
+
     @property
     def untrained(self) -> dict[str, float]:
         """Weights of what tells of networks before any training, named as in `supernet/untrained.py`."""
@@ -89,7 +93,7 @@ class Mending:
         """What stands for `accuracy`; smoothed, that is asked of the networks alone that are drawn, by the seed."""
         if not self:
             return accuracy
-        drawn = np.unique(space.sample(np.random.default_rng(seed), self.drawn), axis=0)
+        drawn = self.networks(space, seed)
         fitted = self.fitted(space, drawn, accuracy(drawn), told)
         return lambda encodings: fitted(encodings, None if self.smooth else accuracy(encodings))
 

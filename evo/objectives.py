@@ -24,9 +24,14 @@ DIGITS = 1e-7  # relative, of accuracies: those of float32
 UNITS = {"k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 
 
-def nouns(by_loss: bool = False) -> dict[str, str]:
-    """What people call the measures; `by_loss` the supernet's word is no accuracy."""
-    return {"accuracy": "likelihood" if by_loss else "accuracy", **NOUNS}
+def word(by_loss: bool, mended: bool, corrected: bool) -> str:
+    """What people call the score of an architecture that was asked for so: the supernet's accuracy or another."""
+    return "corrected" if corrected else "mended" if mended else "likelihood" if by_loss else "accuracy"
+
+
+def nouns(score: str = "accuracy") -> dict[str, str]:
+    """What people call the measures, and the `score`, see `word`."""
+    return {"accuracy": score, **NOUNS}
 
 
 class Objective(NamedTuple):

@@ -7,6 +7,7 @@ from evo.predictor import Predictor
 from evo.proposers import Natural, Proposer
 from evo.reinforce import Controller, Regulator, Roulette
 
+PROPOSERS = 5  # at most, of those that are no relaxations
 LEARNABLE = 100_000  # numbers of the controller's policy, per hidden unit
 
 
@@ -35,7 +36,7 @@ class Ratios:
                 raise ValueError(f"--{name} must be between 0 and 1, got {value}")
         if self.natural + self.reinforced + self.regulator <= 0:
             raise ValueError("--natural, --reinforced and --regulator must not all be 0")
-        if self.floor > 0.2:
+        if self.floor > 1 / PROPOSERS:
             raise ValueError(f"--floor must be at most 0.2, a fifth for each of five proposers, got {self.floor}")
 
 

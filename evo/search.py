@@ -35,6 +35,7 @@ from supernet.oracle import SupernetOracle, TableOracle
 from supernet.progress import Progress
 
 PEERS = {"pymoo": Pymoo, "deap": Deap}
+LATENCIES = "latency.json"  # of a run folder
 STALL = 1e-3  # by what share the hypervolume must grow not to count as stalled
 
 
@@ -42,10 +43,13 @@ def load_costs(config: Config, space: SearchSpace) -> goals.Costs:
     """Costs of the space; where latency is asked for, with its table."""
     if goals.LATENCY not in config.names():
         return goals.Costs(space)
-    path = Path(config.latency) if config.latency else config.folder / "latency.json"
+    own = config.folder / LATENCIES
+    path = own if own.exists() or not config.latency else Path(config.latency)
     if not path.exists() and (config.folder / "archive.sqlite").exists():
         raise ValueError(f"{path} is gone, by which the run was measured: put it back, or begin another --run")
     table = latency.load_or_measure(path, space, config.supernet.compute.target())
+    if path != own:
+        files.write(own, path.read_bytes())
     print(f"latency table {path}: sums are {table.error:.1%} off whole networks (median of {latency.WHOLE})")
     return goals.Costs(space, table)
 
@@ -144,7 +148,8 @@ def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, 
             start, left = time.monotonic(), config.evaluations - len(archive)
             asked = engine.ask(generation_rng(seed, generation), engine.generation(left))
             if not len(asked.encodings):
-                print(f"the space has no more architectures: ended after {len(archive)} evaluations")
+                who = "the space has no more" if config.engine == "fairfront" else f"{config.engine} proposes no more"
+                print(f"{who} architectures: ended after {len(archive)} evaluations")
                 break
             found = Generation(asked.encodings, score(asked.encodings), asked.proposers)
             engine.tell(*told(found))
@@ -153,7 +158,7 @@ def evolve(config: Config, costs: goals.Costs, score: Callable, engine: Engine, 
             seconds = time.monotonic() - start
             archive.record(generation, found, grown[-1], seconds)
             generation, spent = generation + 1, spent + seconds
-            best = {goals.nouns(config.by_loss)["accuracy"]: tracker.accuracy}
+            best = {config.score: tracker.accuracy}
             progress.advance(len(found.rows), hypervolume=grown[-1], **best)
 
 
@@ -198,10 +203,10 @@ def show(config: Config, space: SearchSpace, points: Sequence[front.Point], pick
         print(f"no architecture of {evaluations} scored ones meets the limits; raise --evaluations or loosen them")
         return
     print()
-    front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures", config.by_loss)
+    front.show(space, points, [], f"Pareto front: {len(points)} of {evaluations} architectures", config.score)
     print()
     title = "Picks: the most accurate under falling multiply-adds"
-    front.show(space, list(picks.values()), list(picks), title, config.by_loss)
+    front.show(space, list(picks.values()), list(picks), title, config.score)
     folder, files = config.folder, "front.json, archive.sqlite, supernet.safetensors, settings.json"
     print(f"\nWritten to {folder}:")
     print(f"       {files.replace('supernet.safetensors, ', '') if config.table else files}")
@@ -247,10 +252,18 @@ def claims(config: Config, space: SearchSpace, data: Data) -> tuple[dict, dict, 
 
 
 def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
-    """The supernet of --supernet-of, for a run that has none; ValueError if it is not the one that is asked for."""
-    if not config.supernet_of or (config.folder / train.WEIGHTS).exists():
+    """The supernet of --supernet-of, for a run that has none; ValueError if it is not the one that is asked for, or if
+    the run has trained its own.
+    """
+    if not config.supernet_of:
         return None
     other = Path(config.supernet_of)
+    if (config.folder / train.WEIGHTS).exists():
+        if run_folder.read(config.folder).get("settings", {}).get("search", {}).get("supernet_of") is None:
+            raise ValueError(
+                f"{config.folder} has a supernet of its own: leave out --supernet-of, or use another --run"
+            )
+        return None
     if not config.supernet.run or config.folder.resolve() == other.resolve():
         raise ValueError(f"--supernet-of {other} needs a --run of its own to search in")
     run_folder.check(other, {"supernet": config.supernet}, space.spec, data.fingerprint())
@@ -261,9 +274,9 @@ def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
 
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
-    own, given = load_own(config), warm_start.read(config.warm_start, space)
+    own, given = load_own(config), warm_start.load(config.folder, config.warm_start, space)
     trained = correction.load(config.folder, config.correct, space) if config.correct else None
-    if config.latency and not Path(config.latency).exists():
+    if config.latency and not (Path(config.latency).exists() or (config.folder / LATENCIES).exists()):
         raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
     timed = goals.LATENCY in config.names()
     if not timed:
@@ -272,7 +285,7 @@ def main(config: Config) -> None:
     pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
     with lock.hold(config.folder / lock.NAME):
         run_folder.check(config.folder, *claimed)
-        costs = load_costs(config, space)
+        costs, asked = load_costs(config, space), given
         given = warm_start.allowed(given, costs.violation(given, config.limits()))
         if timed:
             make_engine(config, space, costs)  # those of latency end here
@@ -281,6 +294,8 @@ def main(config: Config) -> None:
         run_folder.claim(config.folder, *claimed)
         if trained is not None:
             correction.keep(config.folder, space, trained)
+        if config.warm_start:
+            warm_start.keep(config.folder, asked)
         if taken is not None:
             files.write(config.folder / train.WEIGHTS, taken)
         if config.table:

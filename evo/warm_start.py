@@ -11,7 +11,10 @@ from evo.objectives import MEASURES, minimised, parse_objectives
 from evo.survival import nondominated
 from search_spaces import SearchSpace
 from search_spaces.published import ARCHITECTURES
-from supernet import run_folder
+from supernet import files, run_folder
+
+NAME = "warm_start.json"
+DAMAGED = "put it back, or begin another --run"
 
 
 def allowed(given: np.ndarray, missed: np.ndarray) -> np.ndarray:
@@ -19,6 +22,22 @@ def allowed(given: np.ndarray, missed: np.ndarray) -> np.ndarray:
     if missed.any():
         print(f"--warm-start: {(missed > 0).sum()} of {len(given)} architectures miss the limits and are left out")
     return given[missed == 0]
+
+
+def load(folder: Path, words: Sequence[str], space: SearchSpace) -> np.ndarray:
+    """What the run's `folder` keeps, so that a run goes on with what it began with; else as `read`."""
+    path = folder / NAME
+    if not path.exists():
+        return read(words, space)
+    try:
+        return space.check(files.load_json(path, {"encodings"}, DAMAGED)["encodings"])
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def keep(folder: Path, given: np.ndarray) -> None:
+    """Writes what `load` reads: (n, L)."""
+    files.save_json(folder / NAME, {"encodings": given.tolist()})
 
 
 def read(words: Sequence[str], space: SearchSpace) -> np.ndarray:
@@ -55,5 +74,7 @@ def _front(folder: Path, space: SearchSpace) -> np.ndarray:
         raise ValueError(f"--warm-start {folder} is a run of space {name}, not {space.name}")
     archive = Archive(folder / "archive.sqlite")
     found = archive.everything()
+    if not len(found.rows):
+        raise ValueError(f"--warm-start {folder} has scored nothing yet")
     values = minimised(found.rows, parse_objectives(MEASURES), archive.measures)
     return space.check(found.encodings[nondominated(values)])

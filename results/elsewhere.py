@@ -21,10 +21,12 @@ def _package(name: str):
 
 
 def tensorboard(run: Run, folder: Path) -> Path:
-    """Figures of every training and relaxation by epoch, hypervolume of every proposer by evaluations."""
+    """Figures of every training and relaxation by epoch, hypervolume of every proposer by evaluations; made anew."""
     _package("tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
+    for before in folder.glob("events.out.tfevents.*"):
+        before.unlink()
     trainings = {"supernet": run.supernet} | {name: card.get("history", []) for name, card in run.trained.items()}
     with SummaryWriter(str(folder)) as writer:
         for name, history in trainings.items():

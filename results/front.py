@@ -9,6 +9,7 @@ front.json: {"format": 1, "space": name, "space_options": the rest of what `sear
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evo.archive import Generation
-from evo.objectives import MEASURES, Costs, Limit, Objective, columns, minimised, nouns, scale, violation
+from evo.mending import Mending
+from evo.objectives import MEASURES, Costs, Limit, Objective, columns, minimised, nouns, scale, violation, word
 from evo.survival import nondominated, versus
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
@@ -111,6 +113,16 @@ def _is_point(point) -> bool:
     return bool(point["encoding"]) and real and whole and isinstance(point.get("proposer"), str)
 
 
+def called(saved: dict) -> str:
+    """What the scores of the run with this settings.json are called, see `word`; of a damaged one accuracies."""
+    try:
+        search = saved["settings"]["search"]
+        mended = any(search.get(field.name) for field in fields(Mending))
+        return word(bool(search.get("by_loss")), mended, bool(search.get("correct")))
+    except (KeyError, TypeError, AttributeError):
+        return "accuracy"
+
+
 def _number(value: float | None, name: str) -> str:
     """A pick by hand need not have been measured."""
     if value is None:
@@ -118,7 +130,9 @@ def _number(value: float | None, name: str) -> str:
     return f"{value:,}" if name in COLUMNS else f"{value:.4g}"
 
 
-def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, by_loss: bool = False) -> None:
+def show(
+    space: SearchSpace, points: Sequence[Point], names: Sequence[str], title: str, score: str = "accuracy"
+) -> None:
     """Prints points as a table that fits 80 columns, for which long names of proposers are cut; of more than MOST,
     evenly spread ones.
     """
@@ -127,7 +141,7 @@ def show(space: SearchSpace, points: Sequence[Point], names: Sequence[str], titl
     print(title + rest)
     table = Table(box=None, pad_edge=False)
     measured = [name for name in points[0] if name not in ("encoding", "accuracy", "proposer", "why")]
-    called = nouns(by_loss)
+    called = nouns(score)
     for column in ("", called["accuracy"], *(called.get(name, name)[:WIDE] for name in measured)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("proposer", min_width=MIN_NAME)

@@ -40,6 +40,11 @@ class Reading:
     """Read likelihoods, exp(-cross-entropy), in place of accuracies; so is a run read that was searched by them."""
     mending: Mending = field(default_factory=Mending)
 
+    @property
+    def searched(self) -> bool:
+        """Whether a search can read scores so."""
+        return self.average == 1 and not self.finetune and not self.batch_statistics
+
     def __post_init__(self):
         if self.recalibrate is not None and (self.recalibrate < 0 or self.recalibrate == 1):
             raise ValueError(f"--recalibrate must be 0 or at least 2, got {self.recalibrate}")

@@ -143,6 +143,7 @@ def main(config: Config) -> None:
     new = config.name or ("limited" if config.encoding is None else "own")
     if config.limits():
         picks[new] = within(content["front"], config.limits())
+        picks[new]["why"] += f", of {content['evaluations']:,} scored"  # more may be, and it stays
     if config.encoding is not None:
         picks[new] = by_hand(space, space.parse(config.encoding), archive)
     if not picks:
@@ -152,7 +153,7 @@ def main(config: Config) -> None:
     for name, pick in picks.items():
         save_json(folder / "picks" / f"{name}.json", card.make(folder, name, pick, space, archive))
     saved = run_folder.require(folder)
-    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}", run_folder.by_loss(saved))
+    front.show(space, list(picks.values()), list(picks), f"Picks of {folder}", front.called(saved))
     for name, pick in picks.items():
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
     print(f"\nModel cards: {folder / 'picks'}")

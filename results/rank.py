@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from evo.correction import Trained
 from results import ranking, recipes, truth, verdict
-from results.judged import Judged, Reading
+from results.judged import RECALIBRATE, Judged, Reading
 from search_spaces import SearchSpace
 from supernet import files, fit, run_folder
 from supernet.command import Run, Text, Whole, call
@@ -98,10 +99,11 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     seeds = np.stack([scores, *(twin.scores(encodings) for twin in twins)])
     told, (found, held_out) = {name: tell(encodings) for name, tell in net.told().items()}, find(encodings)
     others = {verdict.UNTRAINED[name]: values for name, values in told.items()}
-    others |= verdict.mended(net.space, encodings, scores, told)
     others |= {} if net.by_loss else {verdict.BY_LOSS: net.likelihoods(encodings)}
     if config.reading.mending:
-        scores = net.mended(encodings)
+        others, scores = others | {verdict.UNMENDED: scores}, net.mended(encodings)
+    else:
+        others |= verdict.mended(net.space, encodings, scores, told, smoothing(net))
     figures = verdict.judge(net.space, encodings, scores, found, others, rng, held_out)
     figures["gt_tau"] = {str(epoch): ranking.kendall(row, found) for epoch, row in epochs.items()}
     figures["s_tau"] = ranking.s_tau(seeds) if twins else None
@@ -110,7 +112,19 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
     about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}
+    about["asked"] = config.reading.mending.flags
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
+
+
+def smoothing(net: Judged) -> Trained | None:
+    """What a search with `--smooth` would fit to: other networks than those it is judged by. None where no search can.
+
+    Its networks (F, L) and their scores (F,).
+    """
+    if not net.reading.searched:
+        return None
+    drawn = verdict.MENDS["smoothed"].networks(net.space, net.config.seed)
+    return Trained(drawn, net.scores(drawn))
 
 
 def main(config: Config) -> None:
@@ -122,19 +136,26 @@ def main(config: Config) -> None:
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict.show(content)
     print(f"written to {path}")
-    if flags := advised(config, net, content):
+    if not config.reading.searched:
+        print("no search can read scores in this way")
+    elif flags := advised(config, net, content):
         print("to search with scores that rank better here:")
         print(f"  python evo/search.py --run NEW --supernet-of {net.folder} {flags}")
+    elif content["asked"]:
+        print(f"scores rank no better here with {content['asked']}")
 
 
 def advised(config: Config, net: Judged, content: dict) -> str:
-    """Flags of a search whose scores rank better than the run's own, or are those that were asked for."""
+    """Flags of a search whose scores rank better than the run's own; none if those asked for do not."""
     asked = config.reading.mending
+    if asked and content["ahead"][verdict.UNMENDED][0] <= 0:
+        return ""
     corrected = config.table is None and verdict.corrects(content["corrected" if asked else "corrected_mended"])
     correct = f"--correct {net.folder / 'ranking.json'}" if corrected else ""
     mending = (asked or verdict.advised(content)).flags
     by_loss = "--by-loss" if config.reading.by_loss or (net.by_loss and (correct or mending)) else ""
-    return " ".join(filter(None, (correct, by_loss, mending)))
+    flags = list(filter(None, (correct, by_loss, mending)))
+    return " ".join([*flags, f"--recalibrate {net.recalibrate}"] if flags and net.recalibrate != RECALIBRATE else flags)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Run(NamedTuple):
     @property
     def nouns(self) -> dict[str, str]:
         """What people call the measures."""
-        return nouns(run_folder.by_loss(self.settings))
+        return nouns(front.called(self.settings))
 
     @property
     def finished(self) -> bool:

@@ -30,7 +30,7 @@ from supernet.steps import Steps
 from supernet.stream import Stream
 
 CHUNK = 500  # images evaluated at once
-MEND = "use another --name and a smaller --lr"  # what to do if a loss is no number
+MEND = "begin again with a smaller --lr, and another --name if it has one"  # what to do if a loss is no number
 
 
 class Files(NamedTuple):

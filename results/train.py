@@ -23,8 +23,6 @@ import torch
 from torch import nn
 
 import search_spaces
-from evo import correction
-from evo.mending import Mending
 from results import fan_out, front, pick, recipes, stand_alone, trained
 from search_spaces import SearchSpace
 from search_spaces.blocks import initialise
@@ -65,6 +63,13 @@ class Images:
         known = {f.name for f in fields(DataConfig)} if self.data in (None, settings["data"]) else set()
         given = {name: value for name, value in vars(self).items() if value is not None and value is not False}
         return DataConfig(**{name: value for name, value in settings.items() if name in known} | given)
+
+    def marks(self, settings: dict) -> list[str]:
+        """What sets them apart from the images of the run, in words that go into a name; not where they lie."""
+        if self.data is not None:
+            return [self.data]
+        given = {name: value for name, value in vars(self).items() if name not in ("data_root", "workers") and value}
+        return [f"{k}{'' if v is True else v}" for k, v in given.items() if v != settings.get(k)]
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,9 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
             if name not in known:
                 raise ValueError(f"{folder} has no pick {name!r}; it has {', '.join(known) or 'none'}")
             points[config.name or name] = known[name]
-    marks = [mark for mark, on in (("inherited", config.inherit), (config.images.data, config.images.data)) if on]
-    marks += [option.replace("=", "") for option in config.space_options]
+    others = config.images.marks(run_folder.require(folder)["settings"].get("supernet", {}))
+    others += [option.replace("=", "") for option in config.space_options]
+    marks = ["inherited"] * config.inherit + others
     start = "supernet" if config.inherit else "scratch"
     return [
         Job(
@@ -148,7 +154,7 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
             point["encoding"],
             start,
             inherited(folder, space, point["encoding"]) if config.inherit else None,
-            None if config.images.data or config.space_options else point["accuracy"],
+            None if others else point["accuracy"],
         )
         for name, point in points.items()
     ]
@@ -281,14 +287,12 @@ def show(card: dict, space: SearchSpace, data: Data, folder: Path) -> None:
 
 def said(folder: Path) -> str:
     """By which name a score of the run's search goes, which may be another than the supernet's accuracy."""
-    if (folder / correction.NAME).exists():
-        return "supernet, corrected {:.4f}"
-    saved = run_folder.read(folder)
-    if run_folder.merge(Mending(), saved["settings"]):
-        return "supernet, mended    {:.4f}"
-    if run_folder.by_loss(saved):
-        return "supernet, by loss   {:.4f} on {}"
-    return "the supernet said   {:.4f} on {}"
+    return {
+        "corrected": "supernet, corrected {:.4f}",
+        "mended": "supernet, mended    {:.4f}",
+        "likelihood": "supernet, by loss   {:.4f} on {}",
+        "accuracy": "the supernet said   {:.4f} on {}",
+    }[front.called(run_folder.read(folder))]
 
 
 def summary(cards: list[dict]) -> None:

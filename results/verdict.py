@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -15,12 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from evo.correction import Correction, Trained
-from evo.mending import NOTHING, Mending, known
+from evo.mending import NOTHING, Mending, known, smoothing
 from results import ranking
 from results.ranking import Estimate
 from search_spaces import SearchSpace
 
 BASELINES = {"madds": "multiply-adds", "params": "params"}  # orders that must be beaten, which cost nothing
+SMOOTH = 300  # networks, where scores are smoothed
 WORDS = (  # of AZ-NAS whole ones, which hold the size's
     {},
     {"naswot": 0.5},
@@ -31,11 +33,12 @@ WORDS = (  # of AZ-NAS whole ones, which hold the size's
 )
 MENDS = {
     mend.name: mend
-    for smooth, words in product((0, 300), WORDS)
+    for smooth, words in product((0, SMOOTH), WORDS)
     if (mend := Mending(smooth, **{f"{word}_weight": weight for word, weight in words.items()}))
 }
 UNTRAINED = {"naswot": "NASWOT alone", "az-nas": "AZ-NAS alone"}  # orders without any training
 BY_LOSS = "by loss"  # the supernet's, by likelihood in place of accuracy
+UNMENDED = "unmended"  # the supernet's as they are, where those judged were mended
 MORE = 0.05  # of chance itself is what likelihoods are above it, of what has learned
 PAIRS = 45  # of equal cost, as many as ten networks make
 INSIDE = (0.5, 0.1)  # shares of the truly best, among whom the order is looked at again
@@ -116,21 +119,27 @@ def judge(
 
 
 def mended(
-    space: SearchSpace, encodings: np.ndarray, scores: np.ndarray, told: Mapping[str, np.ndarray] = NOTHING
+    space: SearchSpace,
+    encodings: np.ndarray,
+    scores: np.ndarray,
+    told: Mapping[str, np.ndarray] = NOTHING,
+    drawn: Trained | None = None,
 ) -> dict[str, np.ndarray]:
-    """By name what each mending would let stand for the scores (N,), fitted to some of these networks (N, L); those by
-    what tells of untrained networks only if that is told, (N,) each.
+    """By name what each mending would let stand for the scores (N,) of networks (N, L): smoothed by those `drawn` and
+    their scores, or else by some of these; those by what tells of untrained networks only if that is told, (N,) each.
     """
     found, told = {}, {name: known(encodings, values) for name, values in told.items()}
+    some = np.unique(np.linspace(0, len(scores) - 1, SMOOTH).astype(int))
+    smooth = smoothing(space, *(drawn or (encodings[some], scores[some])))(encodings, scores)
     for name, mend in MENDS.items():
         if all(word in told for word, weight in mend.untrained.items() if weight):
-            some = np.unique(np.linspace(0, len(scores) - 1, mend.smooth or len(scores)).astype(int))
-            found[name] = mend.fitted(space, encodings[some], scores[some], told)(encodings, scores)
+            words, plain = replace(mend, smooth=0), smooth if mend.smooth else scores
+            found[name] = words.fitted(space, encodings, plain, told)(encodings, plain)
     return found
 
 
 def gains(figures: dict) -> dict[str, Estimate]:
-    """How far each mended order is ahead of the supernet's, in these taus; the furthest first."""
+    """How far each mended order is ahead of the supernet's, in these taus, by its name; the furthest first."""
     behind = {name: Estimate(*estimate) for name, estimate in figures["ahead"].items() if name in MENDS}
     found = {name: Estimate(-value, -high, -low) for name, (value, low, high) in behind.items()}
     return dict(sorted(found.items(), key=lambda pair: -pair[1].value))
@@ -279,8 +288,9 @@ def show(figures: dict) -> None:
         heads = ["trained alone", "supernet", "corrected by them", "by them alone"]
         _table("Kendall's tau of the others (evo/search.py --correct)", heads, rows)
     taus = "  ".join(f"{epoch}: {tau:.3f}" for epoch, tau in figures["gt_tau"].items())
+    unmended = f", {UNMENDED}" if UNMENDED in figures["tau"] else ""
     earlier = "" if len(figures["gt_tau"]) > 1 else "  (earlier ones: supernet/train.py --snapshots 1 keeps them)"
-    _say(f"Tau per epoch  {taus}{earlier}")
+    _say(f"Tau per epoch{unmended}  {taus}{earlier}")
     if figures["s_tau"] is not None:
         print(f"Tau between seeds  {figures['s_tau']:.3f}")
     print()
@@ -293,8 +303,9 @@ def _show_orders(figures: dict) -> None:
         "all": figures,
         **{f"best {100 * float(share):.0f} %": found for share, found in figures["inside"].items()},
     }
-    best = next(iter(gains(figures)))
-    nouns = {"supernet": "supernet", BY_LOSS: "its losses", best: "best mended"}
+    asked = UNMENDED in figures["tau"]
+    nouns = {"supernet": "supernet, mended" if asked else "supernet", UNMENDED: UNMENDED, BY_LOSS: "its losses"}
+    nouns |= dict.fromkeys(list(gains(figures))[:1], "best mended")
     nouns |= {name: name for name in UNTRAINED.values()} | BASELINES
     nouns = {name: noun for name, noun in nouns.items() if name in figures["tau"]}
     rows = [
@@ -310,9 +321,11 @@ def _show_orders(figures: dict) -> None:
     _say("Spearman  " + ", ".join(f"{noun} {figures['spearman'][name]:.2f}" for name, noun in nouns.items()))
     print()
     lost = {name: f"{100 * value:.2f}" for name, value in figures["given_up"].items()}
-    rows = [["none", "", lost["supernet"]]]
-    for name, gain in gains(figures).items():
-        rows.append([MENDS[name].flags, "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain), lost[name]])
+    rows = [["none", "", lost[UNMENDED if asked else "supernet"]]]
+    mends = {MENDS[name].flags: (gain, lost[name]) for name, gain in gains(figures).items()}
+    mends |= {figures["asked"]: (figures["ahead"][UNMENDED], lost["supernet"])} if asked else {}
+    for flags, (gain, points) in mends.items():
+        rows.append([flags, "{:+.2f} ({:+.2f}..{:+.2f})".format(*gain), points])
     title = (
         "Scores mended without any training; the points of accuracy given up by training "
         f"the first {FEW} within a limit on the multiply-adds, in the mean over limits"

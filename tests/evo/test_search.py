@@ -14,10 +14,10 @@ import pytest
 import torch
 
 import search_spaces
-from evo import search
+from evo import latency, search
 from evo.archive import Archive
 from evo.mending import Mending
-from results import front, pick, ranking
+from results import front, pick, ranking, reading
 from results.judged import Judged, Reading
 from supernet import checkpoint, command, files, oracle, run_folder, train
 from supernet.compute import Compute
@@ -229,6 +229,7 @@ BAD_FLAGS = [
     (["--by-loss", "--cut", "0.5"], "--cut is an accuracy, and --by-loss scores by another measure"),
     (["--size-weight", "-1"], "--size-weight must be a number from 0 on, got -1"),
     (["--size-weight", "nan"], "--size-weight must be a number from 0 on, got nan"),
+    (["--floor", "0.18", "--proposer", "darts"], "--floor must be at most 0.167 for 6 proposers, got 0.18"),
     (["--smooth", "9"], "--smooth needs 0, or 10 to 2,000 networks, got 9"),
     (["--supernet-of", "nowhere", "--table", "table.json"], "a --table needs none"),
     (["--supernet-of", "nowhere"], "nowhere is no run folder"),
@@ -347,6 +348,24 @@ def test_another_search_on_a_runs_supernet_trains_none(script, finished_run, run
     assert front.load(folder)["evaluations"] == 70
 
 
+def test_a_supernet_of_another_run_is_not_taken_for_that_of_its_own(script, finished_run, run_copy, tmp_path):
+    flags = ("--supernet-of", finished_run, *QUICK[2:])
+    outcome = script(search, "--run", run_copy, *flags)
+    assert outcome.code == 2
+    assert "has a supernet of its own: leave out --supernet-of" in outcome.err
+
+
+def test_a_search_goes_on_when_its_latency_table_has_moved(script, finished_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, "milliseconds", lambda module, x: 1.0)
+    flags = ("--supernet-of", finished_run, *QUICK[2:], "--objectives", "accuracy", "latency")
+    assert script(search, "--run", tmp_path / "first", *flags).code == 0
+    table = (tmp_path / "first" / "latency.json").rename(tmp_path / "table.json")
+    assert script(search, "--run", tmp_path / "run", *flags, "--latency", table).code == 0
+    table.unlink()
+    outcome = script(search, "--run", tmp_path / "run", "--evaluations", "70")
+    assert outcome.code == 0, outcome.err
+
+
 def test_a_supernet_of_other_settings_or_of_the_run_itself_is_not_taken(script, finished_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     other = script(search, "--run", "second", "--supernet-of", finished_run, "--lr", "0.03")
@@ -395,6 +414,8 @@ def test_a_search_in_which_words_are_heard_finds_the_supernets_own_scores_and_th
     outcome = script(search, *flags)
     assert outcome.code == 0, outcome.err
     assert f"scores are mended by {mending.flags}: 100 random networks" in outcome.out
+    assert "mended  multiply-adds" in outcome.out
+    assert reading.read(tmp_path / "run").nouns["accuracy"] == "mended"
     points = front.load(tmp_path / "run")["front"]
     net = Judged(str(finished_run), Reading(), Compute(threads=1))
     encodings = np.array([point["encoding"] for point in points])

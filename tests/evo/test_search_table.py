@@ -116,6 +116,25 @@ def test_a_warm_start_scores_what_it_is_given_first(searched):
     assert proposers[:n] == ["given"] * n
 
 
+def test_a_warm_start_goes_on_when_what_it_began_with_has_moved(searched, tmp_path):
+    _, earlier = searched(run="earlier")
+    flags = ("--warm-start", earlier, "--seed", "1")
+    _, whole = searched(*flags, "--evaluations", "90", run="whole")
+    _, warm = searched(*flags, "--evaluations", "40", run="warm")
+    earlier.rename(tmp_path / "moved")
+    outcome, _ = searched("--evaluations", "90", run="warm")
+    assert outcome.code == 0, outcome.err
+    assert everything(warm) == everything(whole)
+
+
+def test_a_run_that_has_scored_nothing_is_no_warm_start(searched, tmp_path):
+    _, earlier = searched(run="earlier")
+    (earlier / "archive.sqlite").unlink()
+    Archive(earlier / "archive.sqlite")
+    outcome, _ = searched("--warm-start", earlier, run="warm")
+    assert "has scored nothing yet" in outcome.err
+
+
 def test_a_warm_start_beyond_a_free_limit_is_left_out_and_counted(searched):
     outcome, folder = searched("--warm-start", "22222222", "00000000", "--max-madds", "40M", run="limited")
     assert outcome.code == 0, outcome.err

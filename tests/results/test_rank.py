@@ -175,9 +175,41 @@ def test_what_mending_gains_is_told_of_the_plain_scores_however_they_are_read(sc
         assert script(rank, run, "--networks", "20", "--table", path, *flags).code == 0
         found.append({name: value for name, (value, *_) in read(run)["tau"].items()})
     plain, sized = found
-    assert plain.pop("supernet") != sized.pop("supernet")
-    assert plain == sized
     assert set(plain) > set(verdict.MENDS)
+    assert plain["sized"] == pytest.approx(sized["supernet"], abs=0.05)  # whose deviations are of other networks
+    assert sized.pop(verdict.UNMENDED) == plain.pop("supernet") != sized.pop("supernet")
+    assert sized == {name: tau for name, tau in plain.items() if name not in verdict.MENDS}
+
+
+def test_smoothing_is_told_by_the_networks_that_a_search_would_draw(run):
+    net = Judged(str(run), Reading(mending=verdict.MENDS["smoothed"]), Compute(threads=1))
+    encodings = rank.sample(net.space, 12, np.random.default_rng(0))
+    found = verdict.mended(net.space, encodings, net.scores(encodings), drawn=rank.smoothing(net))
+    assert found["smoothed"] == pytest.approx(net.mended(encodings))
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_mending_that_is_asked_for_is_advised_only_if_it_ranks_better(script, run, table, better, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    encodings = rank.sample(digits_space(), 20, np.random.default_rng(0))
+    reached = digits_space().cost(encodings)[:, 0] / 1e6
+    path = table([*encodings, [5] * 6], [*(reached if better else 1 - reached), 0.5])
+    outcome = script(rank, "run", "--networks", "20", "--table", path, "--size-weight", "9", "--recalibrate", "100")
+    assert outcome.code == 0, outcome.err
+    assert max(map(len, outcome.out.splitlines()[:-1])) <= 80
+    last = outcome.out.strip().splitlines()[-1]
+    if better:
+        assert last.endswith("--supernet-of run --size-weight 9 --recalibrate 100")
+    else:
+        assert last == "scores rank no better here with --size-weight 9"
+
+
+def test_a_reading_that_no_search_has_is_not_advised(script, run, table, rng):
+    encodings = rank.sample(digits_space(), 12, np.random.default_rng(0))
+    path = table([*encodings, [5] * 6], rng.uniform(0.5, 0.9, 13))
+    outcome = script(rank, run, "--networks", "12", "--table", path, "--batch-statistics")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.strip().splitlines()[-1] == "no search can read scores in this way"
 
 
 def test_losses_are_told_beside_accuracies_unless_they_are_the_scores(script, run, table):

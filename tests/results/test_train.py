@@ -58,7 +58,8 @@ def test_called_again_it_repeats_nothing_and_says_the_same(script, trained):
     settings["settings"]["search"]["size_weight"] = 0.5
     files.save_json(run / "settings.json", settings)
     assert "supernet, mended    0." in script(train, run, "--pick", "A", *QUICK).out
-    (run / "correction.json").touch()  # as of a search that corrected what the supernet said
+    settings["settings"]["search"]["correct"] = "ranking.json"
+    files.save_json(run / "settings.json", settings)
     corrected = script(train, run, "--pick", "A", *QUICK).out
     assert "supernet, corrected 0." in corrected
     assert "the supernet said" not in corrected
@@ -127,6 +128,16 @@ def test_a_pick_of_cells_is_trained_as_darts_trains_it_and_in_another_size(scrip
     small, large = (results.load(tmp_path, name) for name in ("A", "A-channels4-cells4"))
     assert (len(small.cells), len(large.cells)) == (3, 4)
     assert large(torch.zeros(2, 1, 8, 8)).shape == (2, 10)  # without the auxiliary classifier
+
+
+def test_a_pick_trained_on_fewer_images_has_a_name_of_its_own(trained, script):
+    run, _ = trained
+    before = (run / "trained" / "A.json").read_bytes()
+    outcome = script(train, run, "--score-images", "50", *QUICK)
+    assert outcome.code == 0, outcome.err
+    assert "the supernet said" not in outcome.out
+    assert (run / "trained" / "A-score_images50.json").exists()
+    assert (run / "trained" / "A.json").read_bytes() == before
 
 
 def test_a_damaged_checkpoint_is_named(trained):
