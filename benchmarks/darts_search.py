@@ -67,7 +67,8 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="+", choices=SPACES, default=list(SPACES))
     parser.add_argument("--folder", type=Path, default=record.ROOT / "runs" / "darts_search")
     arguments = parser.parse_args()
-    record_name = "darts_search-cpu" + (f"-{arguments.images}" if arguments.images != IMAGES else "")
+    more = [str(arguments.images), *arguments.spaces] if arguments.images != IMAGES else []
+    record_name = "-".join(["darts_search-cpu", *more])
     torch.set_num_threads(1)
     size = NETWORK["image_size"]
     data = load(DataConfig("folder", arguments.root, size, train_images=arguments.images, score_images=SCORE))

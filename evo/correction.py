@@ -34,10 +34,11 @@ class Trained(NamedTuple):
     accuracy: np.ndarray
 
 
-def load(folder: Path, source: str, space: SearchSpace) -> Trained:
+def load(folder: Path, source: str, space: SearchSpace, data: dict) -> Trained:
     """What the run's `folder` keeps, so that a run goes on with what it began with; else the ranking.json at `source`.
 
-    ValueError if it is not there, of another space, too small, or of test accuracies.
+    ValueError if it is not there, of another space or of other images than those with the fingerprint `data`, too
+    small, or of test accuracies.
     """
     own = folder / NAME
     if not own.exists() and (folder / "archive.sqlite").exists():
@@ -57,6 +58,8 @@ def load(folder: Path, source: str, space: SearchSpace) -> Trained:
         )
     if content["space"] != space.name:
         raise ValueError(f"--correct {path} is of space {content['space']}, not {space.name}")
+    if content.get("of", {"space": space.spec, "data": data}) != {"space": space.spec, "data": data}:
+        raise ValueError(f"--correct {path} is of other images, or of networks of another size, than this run")
     try:
         found = Trained(space.canonical(content["encoding"]), np.array(known, dtype=float))
     except (ValueError, TypeError) as error:

@@ -275,7 +275,7 @@ def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
 def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
     own, given = load_own(config), warm_start.load(config.folder, config.warm_start, space)
-    trained = correction.load(config.folder, config.correct, space) if config.correct else None
+    trained = correction.load(config.folder, config.correct, space, data.fingerprint()) if config.correct else None
     if config.latency and not (Path(config.latency).exists() or (config.folder / LATENCIES).exists()):
         raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
     timed = goals.LATENCY in config.names()

@@ -111,6 +111,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     columns |= told | {"held_out": held_out}
     columns = {name: column.tolist() for name, column in columns.items()}
     about = {"space": net.space.name, "table": config.table, "recalibrate": net.recalibrate}
+    about["of"] = {"space": net.space.spec, "data": net.saved["data"]}
     about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}
     about["asked"] = config.reading.mending.flags
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}

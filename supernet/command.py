@@ -41,7 +41,7 @@ def call(main: Callable, config_type: type, description: str) -> None:
     except KeyboardInterrupt as stop:
         command = shlex.join(["python", *sys.argv])
         print(f"\nstopped; nothing finished is lost. To go on: {command}", file=sys.stderr)
-        sys.exit(stop.args[0] if stop.args else 130)
+        sys.exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has left
         sys.exit(1)
@@ -56,9 +56,12 @@ def call(main: Callable, config_type: type, description: str) -> None:
         _fail(error)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as Ctrl-C: whoever ends a job finds it as whole, and nothing locked."""
+
+
 def _terminate(*_) -> None:
-    """As Ctrl-C, so that whoever ends a job finds it as whole, and nothing locked."""
-    raise KeyboardInterrupt(128 + signal.SIGTERM)
+    raise Terminated
 
 
 def _fail(error: Exception) -> None:

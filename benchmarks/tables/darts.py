@@ -89,18 +89,23 @@ def darts_search() -> str:
     )
     longer = [record.load(path.stem) for path in sorted(record.RECORDS.glob("darts_search-cpu-*.json"))]
     picture = "![Skips and noise after every epoch, by method and space](darts_search.svg)"
-    return "\n\n".join([table(head, rows), text, source(r), picture, *map(_longer, longer)])
+    more = ["On more images, for as many epochs:", *map(_longer, longer)] if longer else []
+    return "\n\n".join([table(head, rows), text, source(r), picture, *more])
 
 
 def _longer(r: dict) -> str:
-    """The same on more images: noise, and what the search's own network had learnt."""
-    runs = r["spaces"]["darts_s4"]
-    rows = [
-        [f"`{name}`", " ".join(str(run["noise"][i]) for i in (0, len(run["noise"]) // 2, -1)), _noise(run)]
-        for name, run in runs.items()
-    ]
-    head = [f"{r['images']:,} images", "noise edges, first, middle, last epoch", "in the end, of all; accuracy"]
-    return f"On more images, for as many epochs, `darts_s4`:\n\n{table(head, rows)}\n\n{source(r)}"
+    """The same on more images: skips of the normal cell or noise, and what the search's own network had learnt."""
+    parts = []
+    for space, runs in r["spaces"].items():
+        counted, what = ("noise", "edges that chose noise") if space == "darts_s4" else ("skips", "skips, normal cell")
+        head = [f"`{space}`, {r['images']:,} images", f"{what}, by every fifth epoch", "the last one's accuracy"]
+        parts.append(table(head, [_row(name, run, counted) for name, run in runs.items()]))
+    return "\n\n".join([*parts, source(r)])
+
+
+def _row(name: str, run: dict, counted: str) -> list[str]:
+    counts = " ".join(str(n) for n in (run[counted][0], *run[counted][4::5]))
+    return [f"`{name}`", counts, f"{run['accuracy'][-1]:.0%}"]
 
 
 def _entropies(r: dict) -> str:

@@ -3,7 +3,17 @@
 import numpy as np
 import record
 
-from tables.text import source, table
+from tables.ranking import by_space
+from tables.text import plural, source, table
+
+ORDERS = {
+    "supernet": "as they are",
+    "sized": "`--size-weight`",
+    "naswot": "`--naswot-weight`",
+    "smoothed and sized": "`--smooth --size-weight`",
+    "az-nas": "`--az-nas-weight`",
+    "naswot and az-nas": "`--az-nas-weight --naswot-weight`",
+}  # by what mends them
 
 
 def verdict(p: dict) -> str:
@@ -28,17 +38,18 @@ def picks() -> str:
 
 
 def published() -> str:
-    """Where every network's true accuracy is published: which share of those of its cost the supernet's first beats."""
-    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("fronts-*.json"))]
-    kinds = list(dict.fromkeys(kind for r in records for kind in r["supernets"]))
+    """Where the truth is known: which share of the networks of its cost the supernet's first beats."""
     rows = [
-        [f"`{r['space']}`, all {r['networks']:,}", *(_beats(r["supernets"].get(kind, {})) for kind in kinds)]
-        for r in records
+        [
+            f"`{space}`, {runs[0]['networks']:,} networks, {plural(len(runs), 'seed')}",
+            *(_beats(runs, o) for o in ORDERS),
+        ]
+        for path in sorted(record.RECORDS.glob("untrained*.json"))
+        for (space, _), runs in by_space(record.load(path.stem)).items()
     ]
-    return table(["networks", *(kind.replace("supernet", "as it is") for kind in kinds)], rows)
+    return table(["supernet's scores", *ORDERS.values()], rows)
 
 
-def _beats(by_run: dict) -> str:
-    """Without networks trained alone, in the mean over the strictly fair supernets."""
-    strict = [by_number["0"]["beats"] for name, by_number in by_run.items() if name.startswith("strict")]
-    return f"{np.mean(strict):.0%}" if strict else ""
+def _beats(runs: list[dict], order: str) -> str:
+    """In the mean over seeds."""
+    return f"{np.mean([run['orders'][order]['beats'] for run in runs]):.0%}"

@@ -118,11 +118,11 @@ def _by_weight(word: str, found: dict[str, dict[str, float]]) -> str:
 
 def untrained() -> str:
     """Orders by what is told of networks before any training, beside those of supernets: a table for each space."""
-    r = record.load("untrained")
-    return "\n\n".join([*(_untrained(runs) for runs in _by_space(r).values()), source(r)])
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("untrained*.json"))]
+    return "\n\n".join(part for r in records for part in (*map(_untrained, by_space(r).values()), source(r)))
 
 
-def _by_space(r: dict) -> dict[tuple[str, str], list[dict]]:
+def by_space(r: dict) -> dict[tuple[str, str], list[dict]]:
     """Runs, which differ in their seeds alone, by space and scale."""
     found = {}
     for run in r["runs"].values():
@@ -140,7 +140,9 @@ def _untrained(runs: list[dict]) -> str:
         ]
         for name in orders
     ]
-    what = f"`{space}`, {scale} scale, {networks:,} networks, {plural(len(runs), 'seed')}:"
+    truth = runs[0].get("truth", "published")
+    where = f"{scale} scale, {networks:,} networks" if truth == "published" else f"{networks:,} networks {truth}"
+    what = f"`{space}`, {where}, {plural(len(runs), 'seed')}:"
     head = ["order by", "tau", "at equal cost", "in the best tenth", "the first beats of its cost"]
     return f"{what}\n\n{table(head, rows)}"
 
@@ -157,7 +159,7 @@ def _over_runs(estimates: list[list[float] | None]) -> str:
 def untrained_by_weight() -> str:
     """Tau of the supernets' scores by the weight of AZ-NAS's word."""
     found = {}
-    for (space, scale), runs in _by_space(record.load("untrained")).items():
+    for (space, scale), runs in by_space(record.load("untrained")).items():
         taus = [run["by_weight"]["az-nas"] for run in runs]
         found[f"`{space}`, {scale}"] = {weight: np.mean([tau[weight] for tau in taus]) for weight in taus[0]}
     return _by_weight("az-nas", found)

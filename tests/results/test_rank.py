@@ -98,7 +98,10 @@ def test_what_corrects_a_search_is_what_held_out_images_say(script, run, monkeyp
     assert script(rank, "run", *QUICK, "--networks", "20").code == 0
     content = read(run)
     space = search_spaces.load("digits")
-    madds, found = space.cost(content["encoding"])[:, 0], correction.load(run / "none", run / "ranking.json", space)
+    madds, data = space.cost(content["encoding"])[:, 0], run_folder.read(run)["data"]
+    found = correction.load(run / "none", run / "ranking.json", space, data)
+    with pytest.raises(ValueError, match="is of other images, or of networks of another size"):
+        correction.load(run / "none", run / "ranking.json", space, data | {"train": 1})
     assert ranking.kendall(np.array(content["truth"]), madds) == pytest.approx(1)
     assert ranking.kendall(found.accuracy, -madds) == pytest.approx(1)
     assert content["corrected"]["10"]["without"] < -0.5
