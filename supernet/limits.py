@@ -27,4 +27,4 @@ def _left(root: Path, controller: str, place: str) -> Iterator[int]:
             found = re.search(rf"^{idle} (\d+)", (folder / "memory.stat").read_text(), re.MULTILINE)
             limit, used = ((folder / name).read_text().strip() for name in (limit, used))
             if limit.isdigit():
-                yield max(0, int(limit) - int(used) + int(found[1]))
+                yield max(0, int(limit) - int(used) + (int(found[1]) if found else 0))

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 import search_spaces
 from supernet import model, train
 from supernet.compute import Compute, Speed
+from supernet.ranks import Team
 from supernet.static import StaticStep
 
 CPU = torch.device("cpu")
@@ -26,6 +27,14 @@ def test_what_is_asked_for_is_done():
     context = Compute().context(CPU)
     assert isinstance(Speed(compile="graphs").static(net, F.cross_entropy, context, CPU), StaticStep)
     assert Speed(memory="2G").budget(CPU) == 2**31
+
+
+def test_a_graph_that_is_asked_for_on_a_cpu_is_used(digits):
+    space = search_spaces.load("digits")
+    for how, paths in (("graphs", 6), ("auto", 1)):
+        config = train.Config(speed=Speed(compile=how))
+        step = train.make_step(config, space, digits, train.make_net(config, space, CPU), Team())
+        assert (step.size, step.static is not None) == (paths, how == "graphs")
 
 
 @pytest.mark.parametrize(
