@@ -12,6 +12,7 @@ are smaller and fewer: of `fairnas` one core trains 60 a second, six paths each.
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,21 @@ SCALES = {
         seeds=["0", "1"],
     ),
 }
+END = 60  # seconds in which what is stopped ends
 REDUCED = {None: "cifar10", "short": "cifar10-short", "digits": "cifar10-reduced", "fairnas": "cifar10-fairnas"}
 
 
 def call(command: list[str]) -> None:
-    subprocess.run([sys.executable, *command], cwd=record.ROOT, check=True)
+    """Ends with it if it does not end well; stopped, waits until it has saved what it must."""
+    process = subprocess.Popen([sys.executable, *command], cwd=record.ROOT)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END)
+        raise
+    if code:
+        sys.exit(code)
 
 
 def main() -> None:

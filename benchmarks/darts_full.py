@@ -2,7 +2,7 @@
 
     python benchmarks/darts_full.py data/cifar10 [--methods pc_darts darts] [--minutes 3]
 On the paper's search network, with the published batch, in the precision that `--precision auto` means. Each method
-gets so many minutes; called again, it goes on where it was.
+gets so many minutes; called again, it goes on after the last epoch that was done.
 """
 
 import signal
@@ -27,8 +27,10 @@ def stop(*_) -> None:
     raise Over
 
 
-def search(name: str, data: Data, compute: Compute, minutes: float, folder: Path) -> dict:
-    """The epochs that are done; seconds of one in which the alphas rest, and of one in which they move."""
+def search(name: str, data: Data, compute: Compute, minutes: float, folder: Path) -> dict | None:
+    """Of the epochs that are done, None if there are none: seconds of one in which the alphas rest, and of one in which
+    they move.
+    """
     method, path = methods.method(name), folder / f"{name}.safetensors"
     space = search_spaces.load("darts", data.image_size, len(data.classes))
     signal.signal(signal.SIGALRM, stop)
@@ -39,7 +41,8 @@ def search(name: str, data: Data, compute: Compute, minutes: float, folder: Path
         print(f"{name}: {minutes:g} minutes are over")
     signal.alarm(0)
     if not path.exists():
-        raise SystemExit(f"{name}: not one epoch was done; give it more --minutes")
+        print(f"{name}: not one epoch was done; give it more --minutes")
+        return None
     history = checkpoint.meta(path, "relaxation")["history"]
     warm = [row["seconds"] for row in history if row["epoch"] <= method.warmup * method.epochs]
     moving = [row["seconds"] for row in history[len(warm) :]]
@@ -67,8 +70,9 @@ def main() -> None:
     data = load(DataConfig("folder", arguments.root)).to(device)
     figures = {"images": len(data.train.labels), "methods": {}}
     for name in arguments.methods:
-        figures["methods"][name] = search(name, data, compute, arguments.minutes, arguments.folder)
-    print(record.save(f"darts_full-{device.type}", figures))
+        if found := search(name, data, compute, arguments.minutes, arguments.folder):
+            figures["methods"][name] = found
+            print(record.save(f"darts_full-{device.type}", figures))
 
 
 if __name__ == "__main__":

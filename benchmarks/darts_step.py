@@ -5,6 +5,7 @@ On the paper's search network: 16 channels, 8 cells, images of 32 pixels. Each m
 on a CPU a step is measured in CPU seconds, so that a shared machine does not blur it. All in float32, also on a GPU.
 """
 
+import argparse
 import json
 import resource
 import subprocess
@@ -64,6 +65,8 @@ def measure(name: str, size: int, rounds: int) -> dict:
         start = clock()
         losses.append(step(train, val).item())
         seconds.append(clock() - start)
+        if len(losses) == 1 and device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()  # of the libraries' choice among their ways
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated() / 2**20
@@ -88,6 +91,12 @@ def main() -> None:
         results[name] = json.loads(done.stdout)
         results[name]["median_seconds"] = median(results[name]["seconds"])
         print(name, results[name]["median_seconds"], results[name]["peak_memory_mib"], file=sys.stderr)
+        if "darts" in results:  # what is done is kept
+            save(arguments, results)
+
+
+def save(arguments: argparse.Namespace, results: dict[str, dict]) -> None:
+    """The record of these methods, the plain one and DARTS among them."""
     plain, ours = results["plain"], results["darts"]
     ratios = {name: r["median_seconds"] / ours["median_seconds"] for name, r in results.items()}
     memory = {name: r["peak_memory_mib"] / ours["peak_memory_mib"] for name, r in results.items()}

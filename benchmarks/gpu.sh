@@ -15,9 +15,9 @@ part() {
     fi
 }
 part oracle 150 oracle --device cuda --images 10000 --image-size 32 --rounds 1 --one-by-one 60
-part darts_step 240 darts_step --batch 64 --rounds 10
 part fair_step 200 fair_step --device cuda --batch 256 --rounds 20
 part training 300 supernet_training --data-root "$data" --device cuda
+part darts_step 400 darts_step --batch 64 --rounds 10
 part darts_full 540 darts_full "$data" --minutes 3
 part fair_step_224 250 fair_step --device cuda --batch 128 --image-size 224 --rounds 5
 part compiled 400 fair_step --device cuda --batch 256 --rounds 20 --compile

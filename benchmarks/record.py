@@ -31,12 +31,15 @@ def machine() -> dict:
 def commit() -> str:
     """The checked-out commit, marked if files other than records and documents were changed since.
 
-    On a machine that has the files alone, without their history: what FAIRFRONT_COMMIT says.
+    On a machine that has the files without their history, or may not read that: what FAIRFRONT_COMMIT says.
     """
-    if not (ROOT / ".git").exists():
+    if not (ROOT / ".git").exists():  # one further out would be another project's
         return os.environ.get("FAIRFRONT_COMMIT", "unknown")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records", ":!docs")
-    return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
+    try:
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/records", ":!docs")
+        return _git("describe", "--always", "--abbrev=12") + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return os.environ.get("FAIRFRONT_COMMIT", "unknown")
 
 
 def _git(*arguments: str) -> str:

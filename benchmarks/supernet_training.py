@@ -48,7 +48,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     common = ["--data-root", arguments.data_root, "--device", arguments.device]
-    print(record.save("supernet_training", {"runs": {name: train(flags + common) for name, flags in RUNS.items()}}))
+    runs = {}
+    for name, flags in RUNS.items():
+        runs[name] = train(flags + common)
+        print(record.save("supernet_training", {"runs": runs}))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def kendall_at_equal_cost(scores: np.ndarray, truth: np.ndarray, cost: np.ndarra
 
 def equal(cost: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Which costs (A,) are those of others (B,), up to NEAR: (A, B)."""
-    return np.abs(np.log(cost[:, None] / others)) <= np.log1p(NEAR)
+    return np.abs(np.log(cost)[:, None] - np.log(others)) <= np.log1p(NEAR)
 
 
 def equal_pairs(cost: np.ndarray) -> int:

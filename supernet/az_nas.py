@@ -12,6 +12,7 @@ Shapes: B images, C channels, N architectures, R of them for reference, L decisi
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple, final
 
 import numpy as np
@@ -31,6 +32,7 @@ DRAWS = 3  # of the weights
 REFERENCE = 100  # random networks, among which others rank
 WORST = -3.0  # deviations: outliers are no worse
 QUARTILE = 0.6745  # deviations of a normal distribution from its median
+PLACES = 64  # of blocks, whose signs are remembered
 SMALL = 1e-6  # keeps what divides by nothing finite
 
 
@@ -65,17 +67,23 @@ class State(NamedTuple):
 
 
 def through(block: Callable[..., torch.Tensor], state: State, place: int) -> State:
-    """The state after another block. The signs are always the same at this place."""
+    """The state after another block."""
     *earlier, before = state.outputs
     leaf = before.detach().requires_grad_()
     with torch.enable_grad():
         output = block(*earlier, leaf.clone())  # which some overwrite
-    signs = torch.randint(0, 2, output.shape, generator=torch.Generator().manual_seed(place)) * 2.0 - 1
-    signs = signs.to(output.device)
+    signs = _signs(place, output.shape, output.device).float()
     gradient = torch.autograd.grad(output, leaf, signs)[0] if output.requires_grad else None
     output = output.detach()
     measured = (*state.entropies, expressivity(output)), (*state.norms, trainability(gradient, signs))
     return State((*state.outputs[1:], output), *measured)
+
+
+@lru_cache(maxsize=PLACES)
+def _signs(place: int, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """Random ones, always the same at a place: (B, C, H, W) int8. Drawing them takes longer than a GPU's block."""
+    generator = torch.Generator().manual_seed(place)
+    return (torch.randint(0, 2, shape, generator=generator) * 2 - 1).to(device, torch.int8)
 
 
 def assembled(measures: np.ndarray, reference: np.ndarray) -> np.ndarray:

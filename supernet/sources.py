@@ -5,6 +5,8 @@ A new source is one function and one line in SOURCES. Shapes: N images, C channe
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from supernet.progress import Progress
 from supernet.stream import Stream, check_classes, rgb
 
 DEFAULT_SIZE = 224
+AHEAD = 1000  # images that are decoded while others are put where they belong
 
 
 class Images(NamedTuple):
@@ -158,22 +161,31 @@ def read(parts: dict[str, Images | Files | Stream]) -> dict[str, Images | Stream
 def _decoded(files: Files, name: str) -> Images:
     images = torch.empty(len(files.samples), 3, files.size, files.size, dtype=torch.uint8)
     labels, corrupt = [], []
-    with Progress(f"{name} images", len(files.samples)) as progress:
-        for path, label in files.samples:
-            try:
-                images[len(labels)] = torch.tensor(_decode(path, files.size)).permute(2, 0, 1)
-                labels.append(label)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                if not files.skip:
-                    raise ValueError(
-                        f"{path} is no readable image ({error}); mend or remove it, or pass --skip-corrupt"
-                    ) from error
-                corrupt.append(path)
-            progress.advance()
+    with Progress(f"{name} images", len(files.samples)) as progress, ThreadPoolExecutor(_cores()) as threads:
+        for start in range(0, len(files.samples), AHEAD):
+            samples = files.samples[start : start + AHEAD]
+            found = threads.map(partial(_try, size=files.size), (path for path, _ in samples))
+            for (path, label), image in zip(samples, found, strict=True):
+                if isinstance(image, np.ndarray):
+                    images[len(labels)] = torch.from_numpy(image).permute(2, 0, 1)
+                    labels.append(label)
+                elif files.skip:
+                    corrupt.append(path)
+                else:
+                    mend = "mend or remove it, or pass --skip-corrupt"
+                    raise ValueError(f"{path} is no readable image ({image}); {mend}") from image
+                progress.advance()
     if corrupt:
         check_classes(files.samples, set(corrupt))
         print(f"skipped {len(corrupt)} unreadable images of {name}, the first is {corrupt[0]}")
     return Images(images[: len(labels)], torch.tensor(labels))
+
+
+def _try(path: str, size: int) -> np.ndarray | Exception:
+    try:
+        return _decode(path, size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return error
 
 
 def _decode(path: str, size: int) -> np.ndarray:
@@ -185,7 +197,7 @@ def _decode(path: str, size: int) -> np.ndarray:
         image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
         left, top = (image.width - size) // 2, (image.height - size) // 2
         image = image.crop((left, top, left + size, top + size))
-    return np.asarray(image)
+    return np.array(image)
 
 
 SOURCES: dict[str, Callable[..., Parts]] = {"digits": _digits, "folder": _folder, "cifar10": _cifar, "cifar100": _cifar}

@@ -99,9 +99,9 @@ def scaling_evaluations() -> str:
     kinds = {"one CPU thread": "oracle-cpu", "one GPU": "oracle-cuda"}
     rows = []
     for kind, name in kinds.items():
-        there = (record.RECORDS / f"{name}.json").exists()
-        seconds = record.load(name)["populations"]["converged population, recalibrated"]["seconds"] if there else None
-        times = [f"{14_000 / 70 * seconds / n:,.0f} s" if there else "not measured" for n in (1, 8, 64)]
+        populations = record.load(name)["populations"] if (record.RECORDS / f"{name}.json").exists() else {}
+        found = populations.get("converged population, recalibrated")
+        times = [f"{14_000 / 70 * found['seconds'] / n:,.0f} s" if found else "not measured" for n in (1, 8, 64)]
         rows.append([kind, *times])
     note = "The supernet of the digits, 287 images, BatchNorm recalibrated; 8 and 64 are the first column divided."
     return f"{table(['14,000 evaluations on', '1', '8', '64 such workers'], rows)}\n\n{note}"

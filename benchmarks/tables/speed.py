@@ -53,12 +53,27 @@ def fair_step(r: dict) -> str:
             f"{w['ratio']:.2f} ({w['ratio_spread'][0]:.2f} to {w['ratio_spread'][1]:.2f})",
             f"{w['passes_per_second']:,.0f}",
             f"{w['flop_per_second'] / 1e9:,.0f} GFLOP/s",
+            *([f"{w['peak_memory'] / 2**20:,.0f} MiB"] if r["device"] == "cuda" else []),
         ]
         for way, w in r["ways"].items()
     ]
-    what = f"fairnas, batch of {r['batch']} at {r['image_size']} pixels"
+    what = f"fairnas, batch of {r['batch']} at {r['image_size']} pixels{', compiled' * r['compile']}"
     head = [what, "time", "ratio (spread)", "images x paths per second", "arithmetic"]
-    return f"{table(head, rows)}\n\n{source(r)}"
+    head += ["peak memory of a step"] if r["device"] == "cuda" else []
+    return "\n\n".join([table(head, rows), *_ceilings(r), source(r)])
+
+
+def _ceilings(r: dict) -> list[str]:
+    """How far a GPU's fastest way is from what the card can do."""
+    if "ceilings" not in r:
+        return []
+    best, fastest = r["ceilings"], r["ways"][r["profile"]["way"]]
+    shares = [fastest[name] / best[name] for name in ("bytes_per_second", "flop_per_second")]
+    return [
+        f"The fastest way keeps the GPU busy for {r['profile']['busy_share']:.0%} of a step; it moves {shares[0]:.0%} "
+        f"of the bytes that a copy moves in the time, as if nothing were fused, and does {shares[1]:.0%} of the "
+        "arithmetic of a product of large bfloat16 matrices."
+    ]
 
 
 def supernet_training(r: dict) -> str:
