@@ -7,6 +7,7 @@ the accuracies are read, and changes beyond FairNAS; over seeds, against multipl
 Everything lies in runs/; called again it goes on where it was. A space's record and plot are written when it is done.
 """
 
+import hashlib
 import sys
 from argparse import Namespace
 from functools import cache
@@ -171,13 +172,22 @@ def _at_equal_cost(found: dict, name: str) -> float | None:
     return found["equal_cost"] and found["equal_cost"]["tau"][name][0]
 
 
-def lead(first: list[dict], second: list[dict]) -> dict:
+def resampled(scores: np.ndarray, truth: np.ndarray, kept: Path) -> np.ndarray:
+    """Tau of scores (N,) on every resample of the networks, (R,). Of a whole space that takes seconds: it is `kept`."""
+    path = kept / f"{hashlib.blake2b(scores.tobytes() + truth.tobytes(), digest_size=16).hexdigest()}.json"
+    if not path.exists():
+        times = ranking.resample(len(truth), np.random.default_rng(0))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.save_json(path, {"tau": ranking.kendall_resampled(scores, truth, times).tolist()})
+    return np.array(files.load_json(path, {"tau"}, "delete it and call again")["tau"])
+
+
+def lead(first: list[dict], second: list[dict], kept: Path) -> dict:
     """How far the mean tau of the first's seeds is ahead of the second's, over resampled networks; and seed by seed."""
     truth, n = np.array(first[0]["truth"]), min(len(first), len(second))
-    times = ranking.resample(len(truth), np.random.default_rng(0))
     sides = [[np.array(each["score"]) for each in side[:n]] for side in (first, second)]
     value = [np.array([ranking.kendall(scores, truth) for scores in side]) for side in sides]
-    drawn = [np.mean([ranking.kendall_resampled(scores, truth, times) for scores in side], axis=0) for side in sides]
+    drawn = [np.mean([resampled(scores, truth, kept) for scores in side], axis=0) for side in sides]
     ahead = ranking.estimate((value[0] - value[1]).mean(), drawn[0] - drawn[1])
     return {"mean": ahead, "seeds": (value[0] - value[1]).tolist()}
 
@@ -249,6 +259,7 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
             supernets[variant][reading]["by_trained"] = [run["corrected"] for run in runs]
     refused = [variant for variant, reading in everything.keys() - found.keys() if reading == PLAIN]
     flags, _ = BENCHES[space].scales[arguments.scale]
+    kept = record.ROOT / "runs" / f"ranking-{arguments.scale}" / space / "resampled"
     figures = {
         "scale": arguments.scale,
         "space": space,
@@ -261,9 +272,9 @@ def write(space: str, everything: dict, arguments: Namespace) -> None:
         "supernets": supernets,
         **{f"by_{w}_weight": {v: by_weight_over(w, found[v, PLAIN]) for v in supernets} for w in WORDS},
         "not_learned": sorted(refused),
-        "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN]) for v in supernets if v != "strict"},
+        "ahead_of_strict": {v: lead(found[v, PLAIN], found["strict", PLAIN], kept) for v in supernets if v != "strict"},
         "ahead_of_plain": {
-            reading: lead(found["strict", reading], found["strict", PLAIN])
+            reading: lead(found["strict", reading], found["strict", PLAIN], kept)
             for reading in supernets["strict"]
             if reading != PLAIN
         },

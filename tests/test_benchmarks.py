@@ -29,11 +29,13 @@ def test_rivals_cost_what_the_pick_costs_and_are_others(option):
     assert (np.abs(space.cost(found)[:, 0] / point["madds"] - 1) <= picks.NEAR).all()
 
 
-def test_nobody_is_ahead_of_himself_and_the_truth_is_ahead_of_its_reverse():
+def test_nobody_is_ahead_of_himself_and_the_truth_is_ahead_of_its_reverse(tmp_path):
     truth = np.random.default_rng(0).random(20).tolist()
     right, wrong = ({"truth": truth, "score": [sign * value for value in truth]} for sign in (1, -1))
-    assert ranking.lead([right], [right])["mean"] == (0, 0, 0)
-    value, low, high = ranking.lead([right, right], [wrong])["mean"]
+    assert ranking.lead([right], [right], tmp_path)["mean"] == (0, 0, 0)
+    value, low, high = ranking.lead([right, right], [wrong], tmp_path)["mean"]
+    assert ranking.lead([right, right], [wrong], tmp_path)["mean"] == (value, low, high)  # what is kept
+    assert len(list(tmp_path.iterdir())) == 2
     assert value == pytest.approx(2)
     assert low == pytest.approx(high)
 
