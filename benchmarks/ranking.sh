@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The full set of ranking figures, for a machine with a GPU, in pieces of under 9 minutes:
 #   benchmarks/ranking.sh CIFAR-10-AS-FOLDERS FOLDER-OF-TABLES
-# Call it again until it prints the records' paths; at most an epoch, 25 scores or one comparison is done twice.
+# Call it again, on the same machine, until it prints the records' paths; at most an epoch, 25 scores or one comparison
+# is done twice.
 cd "$(dirname "$0")/.."
 if [ $# -lt 2 ]; then
     echo "usage: benchmarks/ranking.sh CIFAR-10-AS-FOLDERS FOLDER-OF-TABLES [--scale dry]" >&2
