@@ -13,7 +13,7 @@ import numpy as np
 import ranking as benches
 import record
 
-from results import rank, verdict
+from results import rank, ranking, verdict
 from results.judged import Judged, Reading
 from search_spaces import SearchSpace
 from supernet.compute import Compute
@@ -24,17 +24,19 @@ TENTH = 0.1
 
 def figures(space: SearchSpace, encodings: np.ndarray, accuracy: np.ndarray, scores: np.ndarray, told: dict) -> dict:
     """Of networks (N, L): by order, tau with their true accuracies (N,), of all, of pairs of equal cost and inside the
-    best tenth, and what `fronts.worth` tells. `told` is known of them before any training, (N,) by name.
+    best tenth, and what `fronts.worth` tells, None where too few are of equal cost. `told` is known of them before any
+    training, (N,) by name.
     """
     cost, rng = space.cost(encodings), np.random.default_rng(0)
     orders = dict(zip(verdict.BASELINES.values(), cost.T, strict=True)) | {"supernet": scores}
     orders |= {verdict.UNTRAINED[name]: values for name, values in told.items()}
     orders |= verdict.mended(space, encodings, scores, told)
-    every, equal = (verdict.taus(orders, accuracy, rng, *near) for near in ((), (cost[:, 0],)))
+    every, equal = (verdict.taus(orders, accuracy, rng, *near)["tau"] for near in ((), (cost[:, 0],)))
+    few = ranking.equal_pairs(cost[:, 0]) < verdict.PAIRS
     tenth = verdict.inside(orders, accuracy, TENTH, rng)["tau"] or dict.fromkeys(orders)
     return {
-        name: {"tau": every["tau"][name], "equal_cost": equal["tau"][name], "tenth": tenth[name]}
-        | {"beats": fronts.worth(order, accuracy, cost)["beats"]}
+        name: {"tau": every[name], "equal_cost": None if few else equal[name], "tenth": tenth[name]}
+        | {"beats": None if few else fronts.worth(order, accuracy, cost)["beats"]}
         for name, order in orders.items()
     }
 

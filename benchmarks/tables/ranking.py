@@ -136,7 +136,7 @@ def _untrained(runs: list[dict]) -> str:
         [
             name,
             *(_over_runs([run["orders"][name][of] for run in runs]) for of in ("tau", "equal_cost", "tenth")),
-            f"{np.mean([run['orders'][name]['beats'] for run in runs]):.0%}",
+            beats(runs, name),
         ]
         for name in orders
     ]
@@ -145,6 +145,12 @@ def _untrained(runs: list[dict]) -> str:
     what = f"`{space}`, {where}, {plural(len(runs), 'seed')}:"
     head = ["order by", "tau", "at equal cost", "in the best tenth", "the first beats of its cost"]
     return f"{what}\n\n{table(head, rows)}"
+
+
+def beats(runs: list[dict], order: str) -> str:
+    """Which share of the networks of its cost the first beats, in the mean over seeds."""
+    found = [run["orders"][order]["beats"] for run in runs]
+    return "too few" if None in found else f"{np.mean(found):.0%}"
 
 
 def _over_runs(estimates: list[list[float] | None]) -> str:
