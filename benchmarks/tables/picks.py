@@ -43,7 +43,7 @@ def published() -> str:
             f"`{space}`, {runs[0]['networks']:,} networks, {plural(len(runs), 'seed')}",
             *(beats(runs, o) for o in ORDERS),
         ]
-        for path in sorted(record.RECORDS.glob("untrained*.json"))
+        for path in sorted(record.RECORDS.glob("untrained*.json"), reverse=True)
         for (space, _), runs in by_space(record.load(path.stem)).items()
         if runs[0]["orders"]["supernet"]["equal_cost"]  # enough networks of equal cost
     ]

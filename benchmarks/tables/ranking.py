@@ -118,7 +118,7 @@ def _by_weight(word: str, found: dict[str, dict[str, float]]) -> str:
 
 def untrained() -> str:
     """Orders by what is told of networks before any training, beside those of supernets: a table for each space."""
-    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("untrained*.json"))]
+    records = [record.load(path.stem) for path in sorted(record.RECORDS.glob("untrained*.json"), reverse=True)]
     return "\n\n".join(part for r in records for part in (*map(_untrained, by_space(r).values()), source(r)))
 
 
