@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evo.correction import Trained
-from results import ranking, recipes, truth, verdict
+from results import ranking, recipes, truth, verdict, verdict_tables
 from results.judged import RECALIBRATE, Judged, Reading
 from search_spaces import SearchSpace
 from supernet import files, fit, run_folder
@@ -117,7 +116,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
 
 
-def smoothing(net: Judged) -> Trained | None:
+def smoothing(net: Judged) -> tuple[np.ndarray, np.ndarray] | None:
     """What a search with `--smooth` would fit to: other networks than those it is judged by. None where no search can.
 
     Its networks (F, L) and their scores (F,).
@@ -125,7 +124,7 @@ def smoothing(net: Judged) -> Trained | None:
     if not net.reading.searched:
         return None
     drawn = verdict.MENDS["smoothed"].networks(net.space, net.config.seed)
-    return Trained(drawn, net.scores(drawn))
+    return drawn, net.scores(drawn)
 
 
 def main(config: Config) -> None:
@@ -135,7 +134,7 @@ def main(config: Config) -> None:
     files.save_json(path, content)
     source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
-    verdict.show(content)
+    verdict_tables.show(content)
     print(f"written to {path}")
     if not config.reading.searched:
         print("no search can read scores in this way")

@@ -11,7 +11,7 @@ import pytest
 import search_spaces
 from evo import correction, search
 from evo.mending import Mending
-from results import front, rank, ranking, truth, verdict
+from results import front, rank, ranking, truth, verdict, verdict_tables
 from results.judged import Judged, Reading
 from results.recipes import Recipe
 from supernet import files, run_folder, train
@@ -330,7 +330,7 @@ def test_the_sentence_follows_the_planted_quality(quality, advice, capsys):
     found = figures(quality)
     assert advice in verdict.sentence(found)
     assert ("With --" in verdict.sentence(found)) == bool(verdict.advised(found))
-    verdict.show({**found, "gt_tau": {"3": 0.5}, "s_tau": None, "sentence": verdict.sentence(found)})
+    verdict_tables.show({**found, "gt_tau": {"3": 0.5}, "s_tau": None, "sentence": verdict.sentence(found)})
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "--snapshots 1" in out
