@@ -8,6 +8,7 @@ nothing, but never against a network.
 Shapes: F networks trained, N others, D features of a group, L decisions.
 """
 
+import shlex
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -44,7 +45,7 @@ def load(folder: Path, source: str, space: SearchSpace, data: dict) -> Trained:
     if not own.exists() and (folder / "archive.sqlite").exists():
         raise ValueError(
             f"{folder} was searched without {own}: put it back if it is gone, or search in another --run, with "
-            f"--supernet-of {folder}"
+            f"--supernet-of {shlex.quote(str(folder))}"
         )
     path = own if own.exists() else Path(source)
     content = files.load_json(

@@ -10,6 +10,7 @@ Called again with the same --run it goes on where it was.
 import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -212,9 +213,10 @@ def show(config: Config, space: SearchSpace, points: Sequence[front.Point], pick
     print(f"       {files.replace('supernet.safetensors, ', '') if config.table else files}")
     for picture in sorted(folder.glob("proposer-*.svg")):
         print(f"       {picture.name}")
-    print(f"Next:  python results/pick.py {folder} --max-madds {picks['B']['madds']}")
+    run = shlex.quote(str(folder))
+    print(f"Next:  python results/pick.py {run} --max-madds {picks['B']['madds']}")
     if not config.table:
-        print(f"       python results/train.py {folder} --pick A")
+        print(f"       python results/train.py {run} --pick A")
 
 
 def load_table(config: Config) -> tuple[SearchSpace, TableOracle]:
@@ -268,7 +270,9 @@ def take_over(config: Config, space: SearchSpace, data: Data) -> bytes | None:
         raise ValueError(f"--supernet-of {other} needs a --run of its own to search in")
     run_folder.check(other, {"supernet": config.supernet}, space.spec, data.fingerprint())
     if not (other / train.WEIGHTS).exists():
-        raise ValueError(f"{other} has no supernet yet: python supernet/train.py --run {other} trains one")
+        raise ValueError(
+            f"{other} has no supernet yet: python supernet/train.py --run {shlex.quote(str(other))} trains one"
+        )
     return (other / train.WEIGHTS).read_bytes()
 
 

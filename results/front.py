@@ -8,6 +8,7 @@ front.json: {"format": 1, "space": name, "space_options": the rest of what `sear
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -90,10 +91,10 @@ class Tracker:
 
 def load(folder: Path) -> dict:
     """front.json as documented above; ValueError if there is none yet or it cannot be read."""
-    path = folder / "front.json"
+    path, again = folder / "front.json", f"python evo/search.py --run {shlex.quote(str(folder))}"
     if not path.exists():
-        raise ValueError(f"{folder} has no front.json yet: finish the search with python evo/search.py --run {folder}")
-    mend = f"python evo/search.py --run {folder} writes it again"
+        raise ValueError(f"{folder} has no front.json yet: finish the search with {again}")
+    mend = f"{again} writes it again"
     content = load_json(path, KEYS, mend)
     if not (isinstance(content["front"], list) and isinstance(content["picks"], dict)):
         raise ValueError(f"{path} is damaged: its front must be a list and its picks an object; {mend}")

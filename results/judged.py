@@ -5,6 +5,7 @@ Shapes: N networks, L decisions.
 
 import copy
 import hashlib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -75,7 +76,8 @@ class Judged:
         """The weights after every epoch that was kept, the last one's included, in their order."""
         last = self.folder / WEIGHTS
         if not last.exists():
-            raise ValueError(f"{last} is missing: python supernet/train.py --run {self.folder} trains a supernet")
+            run = shlex.quote(str(self.folder))
+            raise ValueError(f"{last} is missing: python supernet/train.py --run {run} trains a supernet")
         return {**fit.snapshots(last), len(checkpoint.meta(last, "supernet")["history"]): last}
 
     def along(self, encodings: np.ndarray, early: bool = True) -> dict[int, np.ndarray]:

@@ -14,6 +14,7 @@ import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,8 @@ def main(config: Config) -> None:
         print(f"{name}: {pick['why']}\n   {space.describe(pick['encoding'])}")
     print(f"\nModel cards: {folder / 'picks'}")
     images = " --data folder --data-root DIR" if "table" in saved["data"] else ""
-    print(f"Train one from scratch: python results/train.py {folder} --pick {new if new in picks else 'A'}{images}")
+    flags = f"{shlex.quote(str(folder))} --pick {new if new in picks else 'A'}{images}"
+    print(f"Train one from scratch: python results/train.py {flags}")
 
 
 if __name__ == "__main__":

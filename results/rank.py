@@ -11,6 +11,7 @@ The others differ from RUN by their seeds alone. RUN/ranking.json holds all that
 import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -140,7 +141,7 @@ def main(config: Config) -> None:
         print("no search can read scores in this way")
     elif flags := advised(config, net, content):
         print("to search with scores that rank better here:")
-        print(f"  python evo/search.py --run NEW --supernet-of {net.folder} {flags}")
+        print(f"  python evo/search.py --run NEW --supernet-of {shlex.quote(str(net.folder))} {flags}")
     elif content["asked"]:
         print(f"scores rank no better here with {content['asked']}")
 
@@ -151,7 +152,7 @@ def advised(config: Config, net: Judged, content: dict) -> str:
     if asked and content["ahead"][verdict.UNMENDED][0] <= 0:
         return ""
     corrected = config.table is None and verdict.corrects(content["corrected" if asked else "corrected_mended"])
-    correct = f"--correct {net.folder / 'ranking.json'}" if corrected else ""
+    correct = f"--correct {shlex.quote(str(net.folder / 'ranking.json'))}" if corrected else ""
     mending = (asked or verdict.advised(content)).flags
     by_loss = "--by-loss" if config.reading.by_loss or (net.by_loss and (correct or mending)) else ""
     flags = list(filter(None, (correct, by_loss, mending)))

@@ -5,6 +5,7 @@ Shapes: N architectures scored, L decisions, C measures of each.
 
 import json
 import operator
+import shlex
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -215,5 +216,5 @@ def _ranking(path: Path) -> Ranking:
     tau = {name: [float(number) for number in values] for name, values in content.get("tau", {}).items()}
     points = np.array([content[name] for name in ("truth", "score") if name in content], dtype=float).T
     if any(len(values) != 3 for values in tau.values()) or (points.size and points.shape[1:] != (2,)):
-        raise ValueError(f"{path} is damaged: python results/rank.py {path.parent} writes it again")
+        raise ValueError(f"{path} is damaged: python results/rank.py {shlex.quote(str(path.parent))} writes it again")
     return Ranking(facts, tau, points if points.size else None)

@@ -11,6 +11,7 @@ import supernet.early  # noqa: F401 (before PyTorch)
 # isort: split
 import csv
 import io
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,9 +77,10 @@ def main(config: Config) -> None:
 
         print(f"figures: {', '.join(figures.draw(run, folder / 'figures'))} in {folder / 'figures'}")
     if config.tensorboard:
-        print(f"for TensorBoard: tensorboard --logdir {elsewhere.tensorboard(run, folder / 'tensorboard')}")
+        written = shlex.quote(str(elsewhere.tensorboard(run, folder / "tensorboard")))
+        print(f"for TensorBoard: tensorboard --logdir {written}")
     if config.optuna:
-        print(f"for Optuna: optuna-dashboard {elsewhere.optuna(run, folder / 'optuna.journal')}")
+        print(f"for Optuna: optuna-dashboard {shlex.quote(str(elsewhere.optuna(run, folder / 'optuna.journal')))}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ NAME.last.safetensors is where a training goes on.
 """
 
 import re
+import shlex
 from pathlib import Path
 
 from torch import nn
@@ -31,7 +32,7 @@ def card(folder: Path, name: str) -> dict:
         known = sorted(p.stem for p in (folder / "trained").glob("*.json"))
         raise ValueError(
             f"{folder} has no trained {name!r} (trained are: {', '.join(known) or 'none'}); "
-            f"python results/train.py {folder} --pick {name} trains it"
+            f"python results/train.py {shlex.quote(str(folder))} --pick {name} trains it"
         )
     return load_json(path, KEYS, "train it again")
 

@@ -8,6 +8,7 @@ torchrun --nproc-per-node 8 -- supernet/train.py --space fairnas --data folder -
 import supernet.early  # noqa: F401 (before PyTorch)
 
 # isort: split
+import shlex
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
@@ -260,7 +261,7 @@ def main(config: Config) -> None:
             team.check_shared(config.folder)
             _, history = train(config, space, data, team)
         print(f"{space.name} supernet: mean accuracy of {PROBES} random paths {history[-1]['accuracy']:.3f}")
-        print(f"written to {config.folder}; next: python evo/search.py --run {config.folder}")
+        print(f"written to {config.folder}; next: python evo/search.py --run {shlex.quote(str(config.folder))}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 import json
+import shlex
 
 import numpy as np
 import pytest
 
 import search_spaces
+from evo import search
 from evo.archive import Archive
 from evo.objectives import parse_limits, parse_objectives
-from results import front, pick
+from results import front, pick, train
 
 TWO = parse_objectives(["accuracy", "madds"])
 
@@ -45,6 +47,13 @@ def test_a_pick_under_limits_joins_the_run(script, run_copy):
     assert front.load(run_copy)["picks"]["tiny"]["madds"] <= budget
     assert set(front.load(run_copy)["picks"]) == {"A", "B", "C", "knee", "tiny"}
     assert "--pick tiny" in outcome.out.splitlines()[-1]
+
+
+def test_commands_to_go_on_with_can_be_pasted_whatever_the_folder_is_called(script, run_copy):
+    folder = run_copy.rename(run_copy.with_name("it's my run"))
+    told = script(pick, folder).out.splitlines()[-1], *script(search, "--run", folder).out.splitlines()[-2:]
+    for text in (*told, script(train, folder, "--pick", "A", "--transfer", "A", "--data", "digits").err):
+        assert str(folder) in shlex.split(text.partition("python ")[2])
 
 
 def test_the_knee_is_the_corner_of_an_elbow_whatever_the_units():
