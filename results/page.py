@@ -107,7 +107,7 @@ def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
     return {
         "measures": [_axis(run, k, name) for k, name in enumerate(run.names)],
         "codes": [code(encoding) for encoding in run.scored.encodings.tolist()],
-        "columns": [np.round(column, 7).tolist() for column in run.scored.rows.T],
+        "columns": run.scored.rows.T.tolist(),
         "proposers": proposers,
         "by": [proposers.index(name) for name in run.scored.proposers],
         "layers": _layers(run.space) if isinstance(run.space, Chain) else [],
