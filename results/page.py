@@ -49,6 +49,7 @@ def render(run: Run, live: bool = False) -> str:
         data=_json(data),
         figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
         measures=run.names,
+        floors=[axis["name"] for axis in data["measures"] if axis["floor"]],
         nouns={**run.nouns, **{name: f"with {mend.flags}" for name, mend in MENDS.items()}},
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
@@ -136,8 +137,9 @@ def _axis(run: Run, k: int, name: str) -> dict:
     largest = run.scored.rows[:, k].max(initial=0)
     unit, letter = next(((u, f" ({s})") for u, s in UNITS if largest >= u), (1, ""))
     direction = next((o.direction for o in run.objectives if o.name == name), None)
+    floor = direction == "max" or (name == "accuracy" and direction is None)  # whether its slider is a lower limit
     label = f"{run.nouns.get(name, name)}{letter}"
-    return {"name": name, "label": label, "unit": unit, "direction": direction}
+    return {"name": name, "label": label, "unit": unit, "direction": direction, "floor": floor}
 
 
 def _figures(run: Run, points: list[front.Point]) -> list:

@@ -113,7 +113,6 @@ function legend(place) {
 const number = (value, measure) =>
   measure.name === "accuracy" ? value.toFixed(4)
     : Math.abs(value) < 1000 && !Number.isInteger(value) ? value.toPrecision(4) : Math.round(value).toLocaleString("en-US");
-const atLeast = (measure) => measure.name === "accuracy"; // the limits of costs are upper ones
 
 function bound(k) {
   const share = at(`limit-${data.measures[k].name}`).value / 200;
@@ -125,7 +124,7 @@ function within() {
   const tiny = 1e-9;
   const meets = (i) => data.measures.every((m, k) => {
     const value = data.columns[k][i], slack = tiny * Math.abs(bounds[k]);
-    return atLeast(m) ? value >= bounds[k] - slack : value <= bounds[k] + slack;
+    return m.floor ? value >= bounds[k] - slack : value <= bounds[k] + slack;
   });
   return Array.from({ length: N }, (_, i) => i).filter(meets);
 }

@@ -149,6 +149,22 @@ def test_a_limit_moves_the_front_by_keyboard(opened):
     wait(lambda: text(browser, "count") == before)
 
 
+def test_what_is_sought_high_is_limited_from_below(browser, finished_run, tmp_path):
+    folder = shutil.copytree(finished_run, tmp_path / "turned")
+    settings = run_folder.read(folder)
+    settings["settings"]["search"]["objectives"] = ["accuracy", "madds", "params:max"]
+    files.save_json(folder / "settings.json", settings)
+    report.write_page(folder)
+    browser.get((folder / "report.html").as_uri())
+    wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+    everything = text(browser, "count")
+    browser.find_element(By.ID, "limit-params").send_keys(*[Keys.PAGE_UP] * 5)
+    bound = int(text(browser, "says-params").replace(",", ""))
+    inside = browser.execute_script("return data.columns[2].filter((v) => v >= arguments[0]).length", bound)
+    assert f"of {inside} within" in text(browser, "count")
+    assert text(browser, "count") != everything
+
+
 def test_the_browsers_front_is_the_runs_front(opened, page):
     browser = opened()
     found = browser.execute_script("return front.map((i) => data.codes[i])")
