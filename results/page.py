@@ -54,6 +54,7 @@ def render(run: Run, live: bool = False) -> str:
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
         front_size=len(points),
+        judge="table" if "table" in _dict(run.settings).get("data", {}) else "supernet",
         numbers={code: k for k, code in enumerate(data["codes"])},
         code=code,
         cells=isinstance(run.space, Cell),

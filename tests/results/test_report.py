@@ -42,6 +42,16 @@ def test_the_page_holds_every_point_and_the_runs_own_front(script, run_copy):
         assert page.code(pick["encoding"]) in data["codes"]
 
 
+def test_what_a_table_said_is_not_called_a_supernets_word(run_copy):
+    report.write_page(run_copy)
+    assert "<dt>supernet: accuracy</dt>" in seen(run_copy)
+    saved = run_folder.read(run_copy)
+    files.save_json(run_copy / "settings.json", saved | {"data": {"table": "abc"}})
+    report.write_page(run_copy)
+    assert "<dt>table: accuracy</dt>" in seen(run_copy)
+    assert "<dt>supernet: accuracy</dt>" not in seen(run_copy)
+
+
 def test_the_front_as_csv_is_the_runs_front(script, run_copy):
     script(report, run_copy)
     lines = list(csv.DictReader((run_copy / "front.csv").read_text().splitlines()))
