@@ -52,6 +52,16 @@ def test_what_a_table_said_is_not_called_a_supernets_word(run_copy):
     assert "<dt>supernet: accuracy</dt>" not in seen(run_copy)
 
 
+def test_limits_that_nothing_met_leave_no_empty_table_and_no_figure_without_lines(run_copy):
+    saved = run_folder.read(run_copy)
+    saved["settings"]["search"]["max_madds"] = "1"
+    files.save_json(run_copy / "settings.json", saved)
+    report.write_page(run_copy)
+    assert "None of them meets the limits of the search." in seen(run_copy)
+    assert "The front as a table" not in seen(run_copy)
+    assert 'data-figure="convergence"' not in seen(run_copy)
+
+
 def test_the_front_as_csv_is_the_runs_front(script, run_copy):
     script(report, run_copy)
     lines = list(csv.DictReader((run_copy / "front.csv").read_text().splitlines()))
