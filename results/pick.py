@@ -23,7 +23,7 @@ import numpy as np
 
 import search_spaces
 from evo.archive import Archive
-from evo.objectives import MEASURES, NOUNS, Limit, Objective, minimised, parse_limits, violation
+from evo.objectives import MEASURES, NOUNS, Limit, Objective, columns, minimised, parse_limits, violation
 from results import card, front
 from search_spaces import SearchSpace
 from search_spaces.cost import COLUMNS
@@ -44,6 +44,8 @@ class Config:
     """At most so many multiply-adds, for example 350M."""
     max_params: Text = None
     """At most so many parameters, for example 5M."""
+    max_latency: Text = None
+    """At most so many milliseconds, for example 12, where the search has measured them."""
     min_accuracy: Text = None
     """At least this accuracy, for example 0.9."""
     encoding: Text = None
@@ -60,8 +62,8 @@ class Config:
             raise ValueError("--name is for a pick under limits or by --encoding: give one of them")
 
     def limits(self) -> tuple[Limit, ...]:
-        bounds = {"max_madds": self.max_madds, "max_params": self.max_params, "min_accuracy": self.min_accuracy}
-        return parse_limits(**bounds)
+        flags = ("max_madds", "max_params", "max_latency", "min_accuracy")
+        return parse_limits(**{flag: getattr(self, flag) for flag in flags})
 
 
 def rows(points: Sequence[front.Point], names: Sequence[str] = MEASURES) -> np.ndarray:
@@ -107,17 +109,21 @@ def of(content: dict) -> dict[str, front.Point]:
 
 
 def within(points: Sequence[front.Point], limits: Sequence[Limit]) -> front.Point:
-    """The most accurate point within the limits; ValueError says which comes nearest if none is."""
-    missed = violation(rows(points), limits)
+    """The most accurate point within the limits; ValueError says which comes nearest if none is, or what is unknown."""
+    names = columns((), limits)
+    for name in names:
+        if any(name not in point for point in points):
+            raise ValueError(f"the search has not measured {name}: it is no objective or limit of it")
+    missed = violation(rows(points, names), limits, names)
     wanted = ", ".join(f"{limit.side}-{limit.name} {limit.bound:,.10g}" for limit in limits)
     if not len(missed) or missed.min() > 0:
-        near = f": the nearest has {_figures(points[int(missed.argmin())])}" if len(missed) else ""
+        near = f": the nearest has {_figures(points[int(missed.argmin())], names)}" if len(missed) else ""
         raise ValueError(f"no point of the front is within {wanted}{near}")
     return {**points[int(np.flatnonzero(missed == 0)[0])], "why": f"most accurate within {wanted}"}
 
 
-def _figures(point: front.Point) -> str:
-    return ", ".join(f"{point[name]:,.10g} {NOUNS.get(name, name)}" for name in MEASURES)
+def _figures(point: front.Point, names: Sequence[str]) -> str:
+    return ", ".join(f"{point[name]:,.10g} {NOUNS.get(name, name)}" for name in names)
 
 
 def by_hand(space: SearchSpace, encoding: Sequence[int], archive: Archive | None) -> front.Point:

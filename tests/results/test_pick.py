@@ -39,6 +39,16 @@ def test_within_takes_the_most_accurate_that_meets_all_limits():
         pick.within(found, parse_limits(max_madds="50"))
 
 
+def test_a_latency_that_was_measured_can_be_limited_and_another_not():
+    found = points((0.9, 100), (0.8, 70), (0.7, 60))
+    with pytest.raises(ValueError, match="the search has not measured latency"):
+        pick.within(found, parse_limits(max_latency="5"))
+    timed = [{**point, "latency": point["madds"] / 10} for point in found]
+    assert pick.within(timed, pick.Config("run", max_latency="7.5").limits())["madds"] == 70
+    with pytest.raises(ValueError, match=r"the nearest has 0.7 accuracy, 60 multiply-adds, 600 params, 6 ms"):
+        pick.within(timed, parse_limits(max_latency="5"))
+
+
 def test_a_pick_under_limits_joins_the_run(script, run_copy):
     budget = front.load(run_copy)["front"][-1]["madds"]
     outcome = script(pick, run_copy, "--max-madds", budget, "--name", "tiny")
