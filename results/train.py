@@ -145,7 +145,7 @@ def jobs(config: Config, folder: Path, content: dict, space: SearchSpace) -> lis
                 raise ValueError(f"{folder} has no pick {name!r}; it has {', '.join(known) or 'none'}")
             points[config.name or name] = known[name]
     others = config.images.marks(run_folder.require(folder)["settings"].get("supernet", {}))
-    others += [option.replace("=", "") for option in config.space_options]
+    others += [f"{name}{value}" for name, value in read_options(config.space_options).items()]
     marks = ["inherited"] * config.inherit + others
     start = "supernet" if config.inherit else "scratch"
     return [

@@ -3,14 +3,12 @@
 NAME.last.safetensors is where a training goes on.
 """
 
-import re
 import shlex
 from pathlib import Path
 
 from torch import nn
 
 import search_spaces
-from results.front import NAME
 from results.stand_alone import Files
 from search_spaces import SearchSpace
 from supernet import checkpoint, fit, run_folder
@@ -27,14 +25,13 @@ def files(folder: Path, name: str) -> Files:
 def card(folder: Path, name: str) -> dict:
     """NAME.json; ValueError lists what is trained if that is not."""
     run_folder.require(folder)
-    path = folder / "trained" / f"{name}.json"
-    if not re.fullmatch(NAME, name) or not path.exists() or not files(folder, name).best.exists():
-        known = sorted(p.stem for p in (folder / "trained").glob("*.json"))
+    known = sorted(path.stem for path in (folder / "trained").glob("*.json"))
+    if name not in known or not files(folder, name).best.exists():
         raise ValueError(
             f"{folder} has no trained {name!r} (trained are: {', '.join(known) or 'none'}); "
             f"python results/train.py {shlex.quote(str(folder))} --pick {name} trains it"
         )
-    return load_json(path, KEYS, "train it again")
+    return load_json(folder / "trained" / f"{name}.json", KEYS, "train it again")
 
 
 def space(meta: dict) -> SearchSpace:

@@ -140,6 +140,16 @@ def test_a_pick_trained_on_fewer_images_has_a_name_of_its_own(trained, script):
     assert (run / "trained" / "A.json").read_bytes() == before
 
 
+def test_a_network_that_many_flags_have_named_can_be_loaded(trained, script):
+    run, _ = trained
+    flags = ("--image-size", "16", "--train-images", "500", "--score-images", "50", "--seed", "12")
+    outcome = script(train, run, *flags, "--epochs", "1", "--threads", "1")
+    assert outcome.code == 0, outcome.err
+    name = outcome.out.splitlines()[-1].split('"')[-2]
+    assert name == "A-image_size16-train_images500-score_images50-seed12"
+    assert results.load(run, name)(torch.zeros(1, 1, 16, 16)).shape == (1, 10)
+
+
 def test_a_damaged_checkpoint_is_named(trained):
     run, _ = trained
     path = run / "trained" / "A.safetensors"
