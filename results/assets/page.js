@@ -139,10 +139,23 @@ function nondominated(indices) {
     for (let k = 0; k < u.length; k++) if (u[k] !== v[k]) return u[k] - v[k];
     return a - b;
   });
-  const best = [];
-  const beats = (u, v) => u.every((value, k) => value <= v[k]) && u.some((value, k) => value < v[k]);
-  for (const i of ordered) if (!best.some((j) => beats(values.get(j), values.get(i)))) best.push(i);
+  const best = [], kept = [];
+  for (const i of ordered) {
+    const v = values.get(i);
+    if (kept.some((u) => beats(u, v))) continue;
+    best.push(i);
+    kept.push(v);
+  }
   return best;
+}
+
+function beats(u, v) {
+  let better = false;
+  for (let k = 0; k < u.length; k++) {
+    if (u[k] > v[k]) return false;
+    better ||= u[k] < v[k];
+  }
+  return better;
 }
 
 const source = (name) => drawn.front.document.get_model_by_name(`${name}-points`);
