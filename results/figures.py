@@ -60,10 +60,12 @@ def _front(run: Run, cost: str) -> Figure:
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.scatter(run.scored.rows[:, column], run.scored.rows[:, 0], s=3, c="0.8", linewidths=0, rasterized=True)
     axes.scatter([p[cost] for p in points], [p["accuracy"] for p in points], s=14, c=COLOURS[0])
+    named: dict[tuple, list[str]] = {}  # several picks may be one point
     for name, point in run.picks().items():
-        place = point.get(cost), point.get("accuracy")
+        named.setdefault((point.get(cost), point.get("accuracy")), []).append(name)
+    for place, names in named.items():
         if None not in place:  # a pick by hand need not have been scored
-            axes.annotate(_plain(name), place, (4, 4), textcoords="offset points", weight="bold")
+            axes.annotate(_plain(" ".join(names)), place, (4, 4), textcoords="offset points", weight="bold")
     return axes.figure
 
 

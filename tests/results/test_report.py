@@ -16,7 +16,7 @@ import pytest
 
 import search_spaces
 from evo.archive import Archive, Generation
-from results import front, live, page, reading, relaxed, report, train
+from results import figures, front, live, page, reading, relaxed, report, train
 from supernet import checkpoint, files, run_folder
 
 EVIL = "<script>alert(1)</script></script><img src=x onerror=alert(2)>"
@@ -200,6 +200,13 @@ def test_figures_for_papers(script, run_copy):
     for name in names:
         assert (run_copy / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"</svg>" in (run_copy / "figures" / f"{name}.svg").read_bytes()
+
+
+def test_picks_that_are_one_point_are_written_side_by_side(run_copy):
+    run = reading.read(run_copy)
+    one = run._replace(scored=Generation(run.scored.encodings[:1], run.scored.rows[:1], run.scored.proposers[:1]))
+    axes = figures._front(one._replace(front={}), "madds").axes[0]
+    assert [text.get_text() for text in axes.texts] == ["A B C knee"]
 
 
 def test_stand_alone_networks_stand_beside_what_the_supernet_said(script, run_copy):
