@@ -3,7 +3,9 @@
 front.json: {"format": 1, "space": name, "space_options": the rest of what `search_spaces.load` takes,
 "objectives": {name: "max" | "min"}, "limits": {"max_madds": 350000000.0, ...}, "evaluations": n,
 "hypervolume": 0..1, "front": [point, ...], "picks": {"A": point, ...}}; a point is {"encoding": [...], "accuracy": ...,
-"madds": ..., "params": ..., "proposer": ...} and the other objectives, and a pick has also "why".
+"madds": ..., "params": ..., "proposer": ...} and the other objectives, and a pick has also "why". With an objective of
+the user's, whose range nobody knows, the hypervolume is measured by the box of what was scored first, and may be more
+than 1.
 """
 
 import math
