@@ -259,7 +259,10 @@ def minimise(
     encodings (E, L) and objectives (E, M), none of them twice; E < evaluations only if the space has no more.
     ValueError for values that are not finite.
     """
-    if cheap is not None and not isinstance(cheap, Mapping):
+    objectives = _on_a_copy(objectives)
+    if isinstance(cheap, Mapping):
+        cheap = {m: _on_a_copy(function) for m, function in cheap.items()}
+    elif cheap is not None:
         cheap = {m: lambda encodings, m=m: np.asarray(objectives(encodings))[:, m] for m in cheap}
     engine = NSGA2(choices, population, cheap=cheap, proposers=proposers)
     for generation in range(evaluations):
@@ -272,3 +275,8 @@ def minimise(
     if not len(engine.encodings):
         raise ValueError(f"evaluations must be at least 1, got {evaluations}")
     return engine.encodings, engine.objectives
+
+
+def _on_a_copy(function: Callable[[Encodings], np.ndarray]) -> Callable[[Encodings], np.ndarray]:
+    """A black box may change what it is given; what was asked stays as it was."""
+    return lambda encodings: function(encodings.copy())

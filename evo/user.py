@@ -31,7 +31,7 @@ def load(name: str, file: str) -> Function:
 def call(name: str, function: Function, space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
     """(N, L) -> (N,) float64; ValueError names the objective if its function raises, or gives what is no such array."""
     try:
-        values = np.asarray(function(space, encodings), dtype=np.float64)
+        values = np.asarray(function(space, encodings.copy()), dtype=np.float64)  # it may change what it is given
     except Exception as error:  # whatever the user's function raises
         raise ValueError(f"objective {name} failed on {len(encodings)} architectures: {error!r}") from error
     if values.shape != (len(encodings),):

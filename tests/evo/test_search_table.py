@@ -169,6 +169,9 @@ def lost(space, encodings):
     return np.where(np.asarray(encodings)[:, 0] == 2, np.nan, 1.0)
 def short(space, encodings):
     return [1.0]
+def sorting(space, encodings):
+    encodings.sort(axis=1)
+    return encodings[:, 0]
 """
 
 
@@ -189,6 +192,15 @@ def test_functions_of_the_users_own_are_objectives_and_four_make_nsga3(searched,
     assert all("depth" in point for point in content["front"])
     assert "depth" in outcome.out
     assert all(len(line) <= 80 for line in outcome.out.splitlines() if str(folder) not in line)
+
+
+def test_a_function_may_change_the_encodings_that_it_is_given(searched, own):
+    outcome, folder = searched("--objectives", f"{own}::sorting", "accuracy")
+    assert outcome.code == 0, outcome.err
+    encodings, rows, _, measures = everything(folder)
+    assert measures[3] == "sorting"
+    assert [row[3] for row in rows] == [min(encoding) for encoding in encodings]
+    assert any(list(encoding) != sorted(encoding) for encoding in encodings)
 
 
 def test_code_that_a_strangers_folder_names_is_not_run(searched, own, script):
