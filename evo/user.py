@@ -29,11 +29,14 @@ def load(name: str, file: str) -> Function:
 
 
 def call(name: str, function: Function, space: SearchSpace, encodings: np.ndarray) -> np.ndarray:
-    """(N, L) -> (N,) float64; ValueError names the objective if its function raises, or gives what is no such array."""
+    """(N, L) -> (N,) float64, finite; ValueError names the objective if its function raises, or gives anything else."""
     try:
         values = np.asarray(function(space, encodings.copy()), dtype=np.float64)  # it may change what it is given
     except Exception as error:  # whatever the user's function raises
         raise ValueError(f"objective {name} failed on {len(encodings)} architectures: {error!r}") from error
     if values.shape != (len(encodings),):
         raise ValueError(f"objective {name} must give {len(encodings)} numbers, got shape {values.shape}")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(f"objective {name} is {values[bad[0]]} for architecture {encodings[bad[0]].tolist()}")
     return values

@@ -217,7 +217,7 @@ def test_code_that_a_strangers_folder_names_is_not_run(searched, own, script):
     ("name", "message"),
     [
         ("broken", "objective broken failed on 20 architectures: RuntimeError('the device is gone')"),
-        ("lost", "architecture ["),
+        ("lost", "objective lost is nan for architecture [2, "),
         ("short", "objective short must give 20 numbers"),
         ("absent", "objective absent cannot be had"),
         ("depth:up", "must be min or max"),
