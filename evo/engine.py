@@ -131,6 +131,9 @@ class NSGA2(Engine):
 
     def tell(self, encodings, objectives, violation=None, proposers=None):
         encodings, objectives = np.ascontiguousarray(encodings, dtype=np.int64), finite(encodings, objectives)
+        m = objectives.shape[1]
+        if strange := sorted(set(self.cheap) - set(range(m))):
+            raise ValueError(f"cheap names column {strange[0]}: the objectives have {m}, counted from 0")
         violation = np.zeros(len(encodings)) if violation is None else violation
         self.seen.update(keys(encodings))
         told = len(self.encodings)
@@ -143,7 +146,7 @@ class NSGA2(Engine):
             self._reward(new, np.array(proposers), beats[: len(self.population), len(self.population) :])
         self._update_front(new[~beats[:, len(self.population) :].any(0)])
         values = self.objectives[pool]
-        if objectives.shape[1] > CROWDED:
+        if m > CROWDED:
             best, self.rank, self.crowding = survival.survive_many(values, beats, self.size)
         else:
             best, self.rank, self.crowding = survival.survive(values, beats, self.size, self.weights)
@@ -257,7 +260,7 @@ def minimise(
     `cheap` names the columns whose exact values cost nothing: {column: its function (n, L) -> (n,)}, or only the
     columns if `objectives` itself may be called for them, uncounted. Returns every evaluation in the order asked,
     encodings (E, L) and objectives (E, M), none of them twice; E < evaluations only if the space has no more.
-    ValueError for values that are not finite.
+    ValueError for values that are not finite, and for cheap columns that there are not.
     """
     objectives = _on_a_copy(objectives)
     if isinstance(cheap, Mapping):

@@ -85,6 +85,12 @@ def test_cheap_columns_by_number_and_by_function_are_the_same_search():
     assert (first == second).all()
 
 
+@pytest.mark.parametrize("cheap", [[-1], {3: lambda e: planted(e)[:, 2]}], ids=str)
+def test_cheap_columns_that_there_are_not_are_refused(cheap):
+    with pytest.raises(ValueError, match=r"cheap names column .*: the objectives have 3, counted from 0"):
+        minimise((4,) * 10, planted, 80, cheap=cheap)
+
+
 def test_with_cheap_functions_nothing_is_scored_twice():
     scored = []
 
