@@ -9,6 +9,7 @@ Shapes: N population, L decisions.
 import time
 from collections.abc import Callable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,7 @@ from supernet.files import load_json, save_json
 from supernet.progress import Progress
 
 WARM_UP, REPEATS = 3, 15  # runs of a module, and those whose median counts
+MEND = "take the latency.json of a run, or measure again without this one"
 WHOLE = 8  # random networks that say what the fixed rest takes, and as many against which the sums are checked
 
 
@@ -50,10 +52,23 @@ def load_or_measure(path: Path, space: SearchSpace, device: torch.device) -> Lat
         table = measure(space, device)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_json(path, table)
-    content = load_json(path, {"space", "fixed", "table", "error"}, "delete it to measure again")
-    if content["space"] != space.spec or list(map(len, content["table"])) != list(map(len, space.parts())):
+    content = load_json(path, {"space", "fixed", "table", "error"}, MEND)
+    fixed, table, error = _numbers(path, content)
+    if content["space"] != space.spec or list(map(len, table)) != list(map(len, space.parts())):
         raise ValueError(f"{path} was measured on another space: {content['space']}, not {space.spec}")
-    return LatencyTable(space, content["fixed"], content["table"], content["error"])
+    return LatencyTable(space, fixed, table, error)
+
+
+def _numbers(path: Path, content: dict) -> tuple[float, list[list[float]], float]:
+    """What is fixed, the table and its error; ValueError if they are no times."""
+    try:
+        fixed, error = float(content["fixed"]), float(content["error"])
+        table = [[float(time) for time in row] for row in content["table"]]
+    except (TypeError, ValueError) as wrong:
+        raise ValueError(f"{path} is no latency table ({wrong}); {MEND}") from wrong
+    if not all(0 <= number < np.inf for number in (fixed, error, *chain(*table))):
+        raise ValueError(f"{path} has times that are negative or not finite; {MEND}")
+    return fixed, table, error
 
 
 def measure(space: SearchSpace, device: torch.device) -> dict:

@@ -59,6 +59,17 @@ def test_a_table_of_another_space_is_refused(path):
         latency.load_or_measure(path, search_spaces.load("nas_bench_macro"), CPU)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("table", 5), ("table", [5.0]), ("table", [["fast"]]), ("fixed", None), ("fixed", -1.0), ("error", np.nan)],
+)
+def test_what_holds_no_times_is_no_latency_table(space, path, tmp_path, name, value):
+    content = {**json.loads(path.read_text()), "checksum": None, name: value}
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"own\.json (is no latency table|has times that are).*without this one"):
+        latency.load_or_measure(tmp_path / "own.json", space, CPU)
+
+
 def test_latency_is_an_objective_and_a_limit_like_other_costs(space, path, rng):
     table = latency.load_or_measure(path, space, CPU)
     costs, chosen = Costs(space, table), parse_objectives(["accuracy", "latency"])
