@@ -40,12 +40,17 @@ LATENCIES = "latency.json"  # of a run folder
 STALL = 1e-3  # by what share the hypervolume must grow not to count as stalled
 
 
+def table_path(config: Config) -> Path:
+    """Where the latency table is, or will be: a run that has begun has its own."""
+    own = config.folder / LATENCIES
+    return own if not config.latency or (own.exists() and run_folder.read(config.folder)) else Path(config.latency)
+
+
 def load_costs(config: Config, space: SearchSpace) -> goals.Costs:
     """Costs of the space; where latency is asked for, with its table."""
     if goals.LATENCY not in config.names():
         return goals.Costs(space)
-    own = config.folder / LATENCIES
-    path = own if own.exists() or not config.latency else Path(config.latency)
+    own, path = config.folder / LATENCIES, table_path(config)
     if not path.exists() and (config.folder / "archive.sqlite").exists():
         raise ValueError(f"{path} is gone, by which the run was measured: put it back, or begin another --run")
     table = latency.load_or_measure(path, space, config.supernet.compute.target())
@@ -280,7 +285,7 @@ def main(config: Config) -> None:
     space, data = load_table(config) if config.table else train.load_inputs(config.supernet)
     own, given = load_own(config), warm_start.load(config.folder, config.warm_start, space)
     trained = correction.load(config.folder, config.correct, space, data.fingerprint()) if config.correct else None
-    if config.latency and not (Path(config.latency).exists() or (config.folder / LATENCIES).exists()):
+    if config.latency and not table_path(config).exists():
         raise ValueError(f"there is no latency table {config.latency}; leave out --latency to measure one")
     timed = goals.LATENCY in config.names()
     if not timed:

@@ -291,6 +291,17 @@ def test_a_latency_table_is_kept_from_other_runs_and_not_measured_anew(searched)
     assert "latency.json is gone" in outcome.err
 
 
+def test_a_latency_table_of_a_call_that_its_limits_ended_is_not_the_runs(searched, tmp_path):
+    flags = ("--objectives", "accuracy", "latency")
+    first = searched(*flags, run="other")[1] / "latency.json"
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps({**json.loads(first.read_text()), "checksum": None, "fixed": 123.0}))
+    assert searched(*flags, "--latency", first, "--max-latency", "1e-9")[0].code == 2
+    outcome, folder = searched(*flags, "--latency", second)
+    assert outcome.code == 0, outcome.err
+    assert (folder / "latency.json").read_text() == second.read_text()
+
+
 def test_a_pick_that_was_not_scored_is_shown_without_figures(searched, script):
     _, folder = searched("--objectives", "accuracy", "latency")
     for script_of, flags in ((pick, ["--encoding", "01201201", "--name", "mine"]), (pick, []), (report, ["--figures"])):
