@@ -20,7 +20,7 @@ SAMPLES, RAYS = 8, 128  # of each prediction; directions in which a gain is meas
 
 class Predictor(Proposer):
     """Half of its proposals have the largest expected hypervolume gain, given those already chosen; the others are
-    the most likely to be on the front; a share `explore` are those of which the model knows least."""
+    the most likely to be on the front; a share `explore` (up to half) are those of which the model knows least."""
 
     name = "predictor"
 
@@ -39,7 +39,7 @@ class Predictor(Proposer):
         final, unknown = best(lead, FINAL), best(deviation.sum(1), round(self.explore * n))
         samples = outlook.samples(rng, mean[final], deviation[final])
         gainful = final[greedy(outlook.ruler(rng), samples, (n + 1) // 2)]
-        order = np.concatenate([gainful, final[: n // 2 - len(unknown)], unknown, best(lead, SHORT)])
+        order = np.concatenate([gainful, final[: max(0, n // 2 - len(unknown))], unknown, best(lead, SHORT)])
         return pool[list(dict.fromkeys(order.tolist()))]
 
     def learn(self, encodings, reward):

@@ -4,7 +4,7 @@ from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
 from evo import survival
-from evo.engine import NSGA2, generation_rng
+from evo.engine import NSGA2, generation_rng, minimise
 from evo.gaussian_process import Kernel
 from evo.hypervolume import Ruler, directions
 from evo.predictor import FITTED, Outlook, Predictor, fitted, greedy
@@ -69,6 +69,13 @@ def test_its_proposals_are_new_and_beat_random_ones(cheap):
     true = values(everything)
     asked_shares, all_shares = (survival.versus(each, true)[1].mean(1) for each in (values(asked), true))
     assert np.median(asked_shares) < 0.2 * np.median(all_shares)
+
+
+def test_whoever_only_explores_proposes_others_than_whoever_never_does():
+    def asked(explore):
+        return minimise(CHOICES, values, 60, proposers={Predictor(explore): 1.0})[0]
+
+    assert (asked(1.0) != asked(0.0)).any()
 
 
 def test_where_limits_are_missed_it_goes_where_they_are_met():
