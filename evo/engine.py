@@ -258,7 +258,8 @@ def minimise(
     """Minimises any black box over integers: objectives (n, L) -> (n, M), 0 <= encodings[:, l] < choices[l].
 
     `cheap` names the columns whose exact values cost nothing: {column: its function (n, L) -> (n,)}, or only the
-    columns if `objectives` itself may be called for them, uncounted. Returns every evaluation in the order asked,
+    columns if `objectives` itself may be called for them, uncounted. `proposers` remember what they were told: make
+    new ones for every search (`ratios.default_proposers`). Returns every evaluation in the order asked,
     encodings (E, L) and objectives (E, M), none of them twice; E < evaluations only if the space has no more.
     ValueError for values that are not finite, and for cheap columns that there are not.
     """
