@@ -16,6 +16,9 @@ from search_spaces.decisions import Decisions
 from search_spaces.genotype import Edge, Graph
 from search_spaces.space import Part, SearchSpace, split
 
+EDGE = re.compile(r"(\w+)~([0-9]+)")
+NODE = re.compile(rf"\|(\||({EDGE.pattern}\|)+)")  # as `Cell.describe` writes it
+
 
 class Cell(SearchSpace):
     """`decisions` say what is free; a cell concatenates those nodes of `concat` that are alive.
@@ -168,17 +171,19 @@ class Cell(SearchSpace):
         """Reads what `describe` writes, or plain numbers; single digits may stand together."""
         if "~" not in text:
             return self._numbers(text)
-        kinds = self.decisions.kinds
-        cells = [cell.split("+") for cell in text.split() if "|" in cell]
-        if len(cells) != len(kinds) or any(len(nodes) != len(self._nodes) for nodes in cells):
+        kinds, words = self.decisions.kinds, text.split()
+        cells = [word.split("+") for word in words if "|" in word]
+        named = [word for word in words if "|" not in word]
+        read = all(len(cell) == len(self._nodes) and all(map(NODE.fullmatch, cell)) for cell in cells)
+        if not read or len(cells) != len(kinds) or named not in ([], list(kinds)):
             raise ValueError(
-                f"{self.name} has {len(kinds)} kinds of cells of {len(self._nodes)} nodes, written as "
-                f"|operation~source|...|+|...|, got {text!r}"
+                f"{self.name} has {len(kinds)} kinds of cells ({', '.join(kinds)}) of {len(self._nodes)} nodes, "
+                f"written in this order as |operation~source|...|+|...|, got {text!r}"
             )
         edges = {kind: [] for kind in kinds}
         for kind, nodes in zip(kinds, cells, strict=True):
             for to, node in zip(self._nodes, nodes, strict=True):
-                edges[kind] += [Edge(name, to, int(source)) for name, source in re.findall(r"(\w+)~(\d+)", node)]
+                edges[kind] += [Edge(name, to, int(source)) for name, source in EDGE.findall(node)]
         return self.encode_edges(edges)
 
     def _numbers(self, text: str) -> tuple[int, ...]:

@@ -226,6 +226,24 @@ def test_what_a_space_does_not_hold_cannot_be_encoded():
         tiny("nas_bench_201").build(PLAIN)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda words: words.replace("skip_connect~0", "skip_connect~-1", 1),
+        lambda words: words.replace("skip_connect~0", "skip_connect~x", 1),
+        lambda words: words.replace("skip_connect~0", "skip_connect", 1),
+        lambda words: words.replace("skip_connect~0|", "skip_connect~0", 1),
+        lambda words: words.replace("normal", "cell"),
+        lambda words: " ".join(words.split()[i] for i in (2, 3, 0, 1)),
+    ],
+)
+def test_words_of_which_a_part_is_no_edge_are_refused_and_not_read_in_part(damage):
+    words = tiny().describe(tiny().encode(PLAIN))
+    assert damage(words) != words
+    with pytest.raises(ValueError, match=r"2 kinds of cells \(normal, reduce\) of 4 nodes, written in this order as"):
+        tiny().parse(damage(words))
+
+
 def test_s1_has_two_options_an_edge_and_s4_noise_everywhere():
     edges = search_spaces.load("darts_s1").decisions.edges
     assert len(edges) == 28
