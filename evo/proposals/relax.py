@@ -26,6 +26,7 @@ from supernet.data import Data
 from supernet.draws import seeded
 from supernet.memory import Context
 from supernet.progress import Progress
+from supernet.sources import Images
 
 MOMENTUM, CLIP = 0.9, 5.0
 Batch = tuple[torch.Tensor, torch.Tensor]  # images (B, C, H, W), labels (B,)
@@ -202,7 +203,8 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
         )
     mixture, encoding = relaxed.mixture(), relaxed.encoding()
     with torch.no_grad(), relaxed.context():
-        accuracy = fit.accuracy(lambda images: relaxed.net.eval()(images, mixture), *data.score, data.normalise).item()
+        judged = in_random_order(data.score)
+        accuracy = fit.accuracy(lambda images: relaxed.net.eval()(images, mixture), *judged, data.normalise).item()
     weights = {name: options.tolist() for name, options in mixture.options.items()}
     entropy = health.entropy(relaxed.relaxation, relaxed.alphas, relaxed.groups)
     count = health.skips(relaxed.space, encoding)
@@ -216,6 +218,13 @@ def halves(data: Data) -> tuple[Data, Data]:
     parts = np.split(np.arange(len(data.train.labels)), [middle])
     first, second = (data._replace(train=data.train.take(part)) for part in parts)
     return first, second
+
+
+def in_random_order(images: Images) -> Images:
+    """Always the same order: in a folder's own, class by class, the BatchNorms, which keep no statistics, would take
+    those of chunks of one class.
+    """
+    return images.take(np.random.default_rng(0).permutation(len(images.labels)))
 
 
 def _eigenvalue(relaxed: Relaxed, batch: Batch, seed: int) -> float:

@@ -12,7 +12,7 @@ import search_spaces
 from evo.proposals import health, methods
 from evo.proposals.levels import gradients
 from evo.proposals.relax import Relaxed, halves, relax
-from supernet import checkpoint
+from supernet import checkpoint, fit
 from supernet.data import Images
 
 
@@ -123,6 +123,21 @@ def test_weights_and_alphas_see_different_images(digits):
     first, second = halves(digits)
     assert len(first.train.labels) + len(second.train.labels) == len(digits.train.labels)
     assert torch.equal(torch.cat([first.train.images, second.train.images]), digits.train.images)
+
+
+def test_score_images_that_lie_class_by_class_are_judged_in_mixed_chunks(digits, few, tmp_path, monkeypatch):
+    """BatchNorms keep no statistics: in a chunk of one class hardly anything would be right."""
+    ordered, judged = digits.train.take(digits.train.labels.argsort().numpy()), []
+
+    def accuracy(forward, images, labels, prepare):
+        judged.append((images, labels))
+        return torch.tensor(0.0)
+
+    monkeypatch.setattr(fit, "accuracy", accuracy)
+    relax(replace(quick("darts"), epochs=1), tiny("digits"), few._replace(score=ordered), 0, tmp_path / "a.safetensors")
+    assert all(len(chunk.unique()) == 10 for chunk in judged[0][1].tensor_split(10))
+    sums = [sorted(zip(y.tolist(), x.sum((1, 2, 3)).tolist(), strict=True)) for x, y in (judged[0], ordered)]
+    assert sums[0] == sums[1]  # each with its own label
 
 
 def test_alphas_that_are_no_numbers_stop_the_search_and_the_last_good_epoch_stays(few, tmp_path, monkeypatch):
