@@ -4,6 +4,7 @@ Settings are those of the authors' CIFAR-10 search: 50 epochs, half of the train
 the alphas.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,11 @@ class Method:
     alpha_decay: float = 1e-3
     warmup: float = 0.0
     threshold: float = 0.0
+
+    @property
+    def resting(self) -> int:
+        """Epochs before the first one in which the alphas learn."""
+        return math.ceil(self.warmup * self.epochs)
 
 
 def darts() -> Method:

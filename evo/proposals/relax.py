@@ -171,14 +171,20 @@ def relax(
     history = _restore(relaxed, path, meta)
     with Progress(method.name, method.epochs, len(history)) as progress:
         for epoch in range(len(history), method.epochs):
-            if health.stopped(history, stop) is not None:
+            if _stopped(method, history, stop) is not None:
                 break
             row = _epoch(relaxed, data, seed, epoch, path)
             history.append(row._asdict())
             checkpoint.save(path, relaxed.state(), {**meta, "history": history}, True)
             progress.advance(1, loss=row.loss, accuracy=row.accuracy, skips=row.skips)
-    last = health.stopped(history, stop)
+    last = _stopped(method, history, stop)
     return relaxed, history if last is None else history[: last + 1]
+
+
+def _stopped(method: Method, history: Sequence[dict], stop: str) -> int | None:
+    """See `health.stopped`: while the alphas rest, what they mean is chance, no sign of how the search fares."""
+    found = health.stopped(history[method.resting :], stop)
+    return None if found is None else method.resting + found
 
 
 def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> Epoch:
@@ -191,7 +197,7 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
     with seeded(int(rngs[2].integers(2**63)), data.mean.device):  # noise and dropout
         batches = [part.batches(method.batch_size, rng) for part, rng in zip((train, val), rngs[:2], strict=True)]
         for train_batch, val_batch in zip(*batches, strict=False):
-            if epoch >= method.warmup * method.epochs:
+            if epoch >= method.resting:
                 relaxed.step_alphas(train_batch, val_batch)
             losses.append(relaxed.step_weights(train_batch))
         sharpness = _eigenvalue(relaxed, val_batch, seed) if epoch % health.EVERY == 0 else None

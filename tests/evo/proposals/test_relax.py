@@ -76,6 +76,13 @@ def test_alphas_rest_while_the_weights_warm_up(few, tmp_path):
     assert history[1]["weights"] != history[0]["weights"]
 
 
+def test_no_rule_ends_a_search_while_its_alphas_rest(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(health, "skips", lambda space, encoding: 2)
+    method = replace(quick("pc_darts"), epochs=4, warmup=0.5)
+    _, history = relax(method, tiny(), few, 0, tmp_path / "a.safetensors", "skips")
+    assert [row["epoch"] for row in history] == [1, 2, 3]  # the first in which they learnt
+
+
 def test_weights_and_alphas_have_an_optimiser_each_and_only_weights_are_clipped(few):
     relaxed = Relaxed(quick("darts"), tiny(), 0)
     batch = few.normalise(few.train.images[:24]), few.train.labels[:24]
