@@ -70,9 +70,7 @@ class Proposals:
     """Ends a relaxation early: never, skips (DARTS+) or eigenvalue (RobustDARTS)."""
 
     def __post_init__(self):
-        for name in self.proposer:
-            method(name)
-        if len(set(self.proposer)) < len(self.proposer):
+        if len({method(name).name for name in self.proposer}) < len(self.proposer):
             raise ValueError(f"--proposer takes different names, got {', '.join(self.proposer)}")
         if self.proposer_epochs is not None and self.proposer_epochs < 1:
             raise ValueError(f"--proposer-epochs must be at least 1, got {self.proposer_epochs}")

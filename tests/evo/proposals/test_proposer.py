@@ -102,6 +102,7 @@ def test_a_search_ends_in_a_front_whose_rows_say_who_proposed_them(
     [
         (("--proposer", "darts7"), "unknown proposer 'darts7'; known are darts,"),
         (("--proposer", "darts", "darts"), "different names"),
+        (("--proposer", "partial+noisy x mixed", "partial + noisy x mixed"), "different names"),
         (("--proposer", "darts", "--proposer-epochs", "0"), "at least 1"),
         (("--proposer", "darts", "--proposer-stop", "soon"), "known are never, skips, eigenvalue"),
         (("--space", "darts", "--space-options", "channels=6", "--proposer", "pc_darts"), "do not divide 6 channels"),
