@@ -110,6 +110,8 @@ def method(text: str) -> Method:
             f"unknown proposer {text!r}; known are {', '.join(METHODS)}, and products of {'+'.join(PARTS)} "
             f'x {"|".join(LEVELS)}, for example "partial+noisy x mixed"'
         )
+    if {"softmax", "sigmoid"} <= set(words):
+        raise ValueError(f"proposer {text!r}: an edge is a softmax or sigmoids, not both; leave out one of them")
     made, plain = [PARTS[word]() for word in words], Relaxation()
     own = [{k: v for k, v in vars(m.relaxation).items() if v != getattr(plain, k)} for m in made]
     relaxation = replace(plain, **{k: v for parts in reversed(own) for k, v in parts.items()})

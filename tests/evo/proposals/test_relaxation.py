@@ -92,6 +92,7 @@ def with_two_options():
         (lambda: methods.method("partial+loud x mixed"), "products of"),
         (lambda: methods.method("partial x trilevel"), "products of"),
         (lambda: methods.method("partial+partial x mixed"), "products of"),
+        (lambda: methods.method("softmax+sigmoid x mixed"), "not both"),
     ],
 )
 def test_what_is_no_relaxation_or_method_is_refused(make, message):
