@@ -203,9 +203,10 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
         sharpness = _eigenvalue(relaxed, val_batch, seed) if epoch % health.EVERY == 0 else None
     loss = torch.stack(losses).mean().item()
     if not (math.isfinite(loss) and all(alpha.isfinite().all() for alpha in relaxed.alphas.values())):
+        saved = f"the last good epoch is saved in {path}" if epoch else "no epoch was good"
         raise FloatingPointError(
-            f"{method.name}: the loss or the alphas became no numbers in epoch {epoch + 1}; the last good epoch is "
-            f"saved in {path}. Begin again in another --run with other settings"
+            f"{method.name}: the loss or the alphas became no numbers in epoch {epoch + 1}; {saved}. "
+            "Begin again in another --run with other settings"
         )
     mixture, encoding = relaxed.mixture(), relaxed.encoding()
     with torch.no_grad(), relaxed.context():

@@ -163,6 +163,14 @@ def test_alphas_that_are_no_numbers_stop_the_search_and_the_last_good_epoch_stay
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
+def test_alphas_that_are_no_numbers_at_once_leave_nothing_and_it_says_so(few, tmp_path, monkeypatch):
+    path = tmp_path / "relaxation.safetensors"
+    monkeypatch.setattr(Relaxed, "step_weights", lambda relaxed, batch: torch.tensor(torch.nan))
+    with pytest.raises(FloatingPointError, match="in epoch 1; no epoch was good"):
+        relax(quick("darts"), tiny("digits"), few, 0, path)
+    assert not path.exists()
+
+
 def test_a_checkpoint_of_another_method_is_refused(few, tmp_path):
     path = tmp_path / "relaxation.safetensors"
     relax(quick("darts"), tiny("digits"), few, 0, path)
