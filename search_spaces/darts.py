@@ -2,6 +2,7 @@
 
 An encoding gives every node two slots, each an earlier state and an operation, `none` being no edge: so FairDARTS's
 cells, with 0 to 2 edges at a node, fit. Genotypes (see `genotype.read`) may have more nodes, edges and operations.
+Nodes keep their numbers: cells that are alike but for those have encodings of their own, as in a supernet weights.
 By default the networks are as large as DARTS's search network, 16 channels and 8 cells; published figures are those
 of 36 and 20 on CIFAR-10, 48 and 14 on ImageNet. The second network has another stem and another auxiliary head.
 """

@@ -1,8 +1,9 @@
 """NAS-Bench-201 (arXiv 2001.00326, section 2): one cell of 6 edges x 5 operations, 15 times in three stages.
 
-Encodings follow the benchmark's strings |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, edge by edge, and are all of their own:
-an operation after a `none` still gives its BatchNorm's bias. Costs count every operation, as the benchmark does;
-its multiply-adds are higher by num_classes, the last layer's biases.
+Encodings follow the benchmark's strings |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, edge by edge, and are all of their own, as
+there, where each was trained: some are equal networks, such as those with a skip, a pool or `none` after a `none`;
+a convolution there still gives its BatchNorm's bias. Costs count every operation, as the benchmark does; its
+multiply-adds are higher by num_classes, the last layer's biases.
 """
 
 import torch
