@@ -38,11 +38,11 @@ class Cell(SearchSpace):
         return self.decisions.canonical(self.check(encodings))
 
     def graphs(self, encoding: Sequence[int] | Mapping) -> dict[str, Graph]:
-        """The cells by kind, of an encoding or of a genotype (see `genotype.read`)."""
-        if isinstance(encoding, Mapping):
+        """The cells by kind, of an encoding or of a genotype (see `genotype.read`), also as a named tuple."""
+        if (parts := genotype.parts(encoding)) is not None:
             if self.decisions.kinds != genotype.KINDS:
                 raise ValueError(f"{self.name} takes encodings, no genotypes")
-            return genotype.read(encoding, self.inputs)
+            return genotype.read(parts, self.inputs)
         edges, options = (row[0].tolist() for row in self.picked([encoding]))
         found: dict[str, list[Edge]] = {kind: [] for kind in self.decisions.kinds}
         for edge, option in zip(edges, options, strict=True):

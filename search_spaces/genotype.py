@@ -26,6 +26,13 @@ class Graph(NamedTuple):
     concat: tuple[int, ...]
 
 
+def parts(given: object) -> Mapping | None:
+    """Of a genotype, be it a mapping or, as in the authors' code, a named tuple; None for what is none."""
+    if isinstance(given, tuple) and hasattr(given, "_asdict"):
+        return given._asdict()
+    return given if isinstance(given, Mapping) else None
+
+
 def read(genotype: Mapping, inputs: int = 2) -> dict[str, Graph]:
     """{"normal": edges, "normal_concat": nodes, "reduce": ...} as graphs by kind of cell.
 

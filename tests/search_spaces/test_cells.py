@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,14 @@ def test_published_cells_keep_their_edges_as_encodings():
             for kind in genotype.KINDS:
                 assert sorted(graphs[kind].edges) == sorted(read[kind].edges), name
                 assert graphs[kind].concat == read[kind].concat
+
+
+def test_genotypes_may_be_named_tuples_as_the_authors_code_writes_them():
+    parts = {**PLAIN, "normal": [tuple(edge) for edge in SKIPS], "normal_concat": range(2, 6)}
+    space, written = tiny(), namedtuple("Genotype", parts)(**parts)
+    assert space.cost_of(written) == space.cost_of(PLAIN) == darts.cost(written, 4, 3, 8, 5)
+    assert space.encode(written) == space.encode(PLAIN)
+    assert space.build(written)(torch.randn(2, 3, 8, 8)).shape == (2, 5)
 
 
 def test_fairdarts_drops_dead_nodes_and_the_edges_that_leave_them():
