@@ -20,6 +20,7 @@ from evo.proposals.relax import Relaxed, relax
 from evo.proposals.relaxation import Mixture
 from evo.proposers import Proposer, State
 from search_spaces import SearchSpace
+from search_spaces.cell import Cell
 from supernet.command import Whole
 from supernet.data import Data
 from supernet.files import write
@@ -51,6 +52,12 @@ class RelaxationProposer(Proposer):
 
     def learn(self, encodings: np.ndarray, reward: np.ndarray) -> None:
         """Nothing: its alphas learn from images."""
+
+
+def undecided(relaxed: Relaxed, history: Sequence[Mapping]) -> bool:
+    """Whether the threshold, which counts where nodes may have no edge, leaves nothing of the last weights."""
+    thins = isinstance(relaxed.space, Cell) and relaxed.space.decisions.sparse
+    return thins and max(np.max(weights) for weights in history[-1]["weights"].values()) < relaxed.method.threshold
 
 
 def checkpoint_path(folder: Path, name: str) -> Path:
@@ -96,4 +103,9 @@ class Proposals:
         path = checkpoint_path(folder, name)
         relaxed, history = relax(chosen, space, data, seed, path, self.proposer_stop, context)
         write(path.with_suffix(".svg"), drawing.search(space, relaxed.groups, history, name).encode())
+        if undecided(relaxed, history):
+            print(
+                f"{name}: no option reaches its threshold of {chosen.threshold:g}, so it proposes only cells "
+                "of one edge; with more --proposer-epochs or more images it would decide"
+            )
         return RelaxationProposer(relaxed, history)

@@ -13,7 +13,7 @@ from evo import search
 from evo.archive import Archive
 from evo.engine import NSGA2
 from evo.proposals import drawing, health, methods
-from evo.proposals.proposer import RelaxationProposer
+from evo.proposals.proposer import Proposals, RelaxationProposer
 from evo.proposals.relax import Relaxed
 from evo.proposals.relaxation import Relaxation
 from evo.proposers import Natural
@@ -53,6 +53,22 @@ def test_relaxations_share_the_population_and_nothing_is_asked_twice(proposer):
         asked += map(tuple, found.encodings)
     assert len(set(asked)) == 80
     assert (2,) * 6 in asked
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "said"),
+    [("fair_darts", "darts_s3", True), ("fair_darts", "digits", False), ("darts", "darts_s3", False)],
+)
+def test_a_relaxation_that_its_threshold_leaves_nothing_of_says_so(
+    name, space, said, digits, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(health, "ITERATIONS", 1)
+    options = {"channels": 4, "cells": 3} if space.startswith("darts") else {}
+    space = search_spaces.load(space, image_size=8, in_channels=1, **options)
+    few = digits._replace(train=digits.train.take(np.arange(96)))
+    (found,) = Proposals((name,), 1).prepare(space, few, 0, tmp_path)
+    assert ("no option reaches its threshold of 0.85" in capsys.readouterr().out) is said
+    assert (len(np.unique(found.propose(np.random.default_rng(0), None, 20), axis=0)) == 1) is said
 
 
 def test_what_misses_a_free_limit_is_not_proposed(proposer):
