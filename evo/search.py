@@ -300,6 +300,7 @@ def main(config: Config) -> None:
             make_engine(config, space, costs)  # those of latency end here
         if not config.table:
             train.check(config.supernet, space)
+            config.proposals.check(space)
         run_folder.claim(config.folder, *claimed)
         if trained is not None:
             correction.keep(config.folder, space, trained)

@@ -18,6 +18,21 @@ from search_spaces.chain import IDENTITY, Chain, Layer
 from supernet.kernels import quicken
 
 
+def check(space: SearchSpace, relaxation: Relaxation) -> None:
+    """ValueError if there is nothing to weigh, or `partial` does not divide the channels: what `build` would find."""
+    relaxation.groups(space)
+    if isinstance(space, Cell):
+        channels = [place.channels for place in space.skeleton.places]
+    else:
+        channels = [layer.in_channels for layer in space.layers if _partial(layer, relaxation) > 1]
+    for number in channels:
+        portion(number, relaxation.partial)
+
+
+def _partial(layer: Layer, relaxation: Relaxation) -> int:
+    return relaxation.partial if layer.in_channels == layer.out_channels else 1
+
+
 def build(
     space: SearchSpace, relaxation: Relaxation, groups: Mapping[str, Group], generator: torch.Generator | None = None
 ) -> nn.Module:
@@ -73,7 +88,7 @@ class MixedLayer(nn.Module):
 
     def __init__(self, layer: Layer, relaxation: Relaxation):
         super().__init__()
-        self.partial = relaxation.partial if layer.in_channels == layer.out_channels else 1
+        self.partial = _partial(layer, relaxation)
         self.portion, self.stride = portion(layer.in_channels, self.partial), layer.stride
         self.names, self.noise = tuple(layer.options), relaxation.noise
         layer = layer._replace(in_channels=self.portion, out_channels=layer.out_channels // self.partial)

@@ -29,7 +29,10 @@ def shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
 
 def portion(channels: int, partial: int) -> int:
     if channels % partial:
-        raise ValueError(f"partial channels 1/{partial} do not divide {channels} channels; choose a divisor")
+        raise ValueError(
+            f"partial channels 1/{partial} do not divide {channels} channels; give the space a multiple of {partial}, "
+            f"for example {-(-channels // partial) * partial}"
+        )
     return channels // partial
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evo.proposals import drawing
+from evo.proposals import drawing, mixed
 from evo.proposals.discretise import discretise
 from evo.proposals.health import STOPS
 from evo.proposals.methods import method
@@ -83,6 +83,11 @@ class Proposals:
             raise ValueError(f"--proposer-epochs must be at least 1, got {self.proposer_epochs}")
         if self.proposer_stop not in STOPS:
             raise ValueError(f"unknown --proposer-stop {self.proposer_stop!r}; known are {', '.join(STOPS)}")
+
+    def check(self, space: SearchSpace) -> None:
+        """ValueError if one of the relaxations cannot be one of this space."""
+        for name in self.proposer:
+            mixed.check(space, method(name).relaxation)
 
     def prepare(
         self, space: SearchSpace, data: Data, seed: int, folder: Path, context: Context = nullcontext

@@ -129,6 +129,7 @@ def test_wrong_flags_end_in_one_line(script, tmp_path, flags, message):
     assert outcome.code == 2
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+    assert not (tmp_path / "run" / "settings.json").exists()  # so that the same call, mended, may use the folder
 
 
 def test_a_drawing_names_every_operation_and_every_state():
