@@ -200,12 +200,11 @@ def _card(path: Path) -> dict:
 
 
 def _relaxations(folder: Path, search: dict, space: SearchSpace | None) -> dict:
-    names = search.get("proposer") or []
-    if not names or space is None:
+    if not search.get("proposer") or space is None:
         return {}
     from results import relaxed  # most runs have none
 
-    return relaxed.read_all(folder, names, space)
+    return relaxed.read_all(folder, search, space)
 
 
 def _ranking(path: Path) -> Ranking:

@@ -171,18 +171,18 @@ def relax(
     history = _restore(relaxed, path, meta)
     with Progress(method.name, method.epochs, len(history)) as progress:
         for epoch in range(len(history), method.epochs):
-            if _stopped(method, history, stop) is not None:
+            if stopped(method, history, stop) is not None:
                 break
             row = _epoch(relaxed, data, seed, epoch, path)
             history.append(row._asdict())
             checkpoint.save(path, relaxed.state(), {**meta, "history": history}, True)
             progress.advance(1, loss=row.loss, accuracy=row.accuracy, skips=row.skips)
-    last = _stopped(method, history, stop)
+    last = stopped(method, history, stop)
     return relaxed, history if last is None else history[: last + 1]
 
 
-def _stopped(method: Method, history: Sequence[dict], stop: str) -> int | None:
-    """See `health.stopped`: while the alphas rest, what they mean is chance, no sign of how the search fares."""
+def stopped(method: Method, history: Sequence[dict], stop: str) -> int | None:
+    """See `health.stopped`; while the alphas rest, what they mean is chance, no sign of how the search fares."""
     found = health.stopped(history[method.resting :], stop)
     return None if found is None else method.resting + found
 

@@ -134,6 +134,16 @@ def test_relaxations_show_how_they_fared_and_what_their_weights_became(cell_run,
     assert curves["eigenvalue"] == [[1, 0.3], [3, 0.3]]  # it is not taken in every epoch
 
 
+def test_a_relaxation_is_drawn_up_to_the_epoch_that_its_rule_returned_to(cell_run, tmp_path):
+    run = shutil.copytree(cell_run, tmp_path / "run")
+    settings = files.load_json(run / "settings.json", set(), "")
+    settings["settings"]["search"]["proposer_stop"] = "skips"
+    files.save_json(run / "settings.json", {name: settings[name] for name in ("settings", "space", "data", "versions")})
+    ((curves, picture),) = reading.read(run).relaxations.values()
+    assert "reduce cell after epoch 1<" in picture  # the first with two skips
+    assert [epoch for epoch, _ in curves["skips"]] == [1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("history", [[{}], [{"epoch": "x"}], 3, [{"epoch": 1, "weights": {"normal": [[1]]}}]])
 def test_a_damaged_relaxation_is_named_and_the_rest_shown(cell_run, tmp_path, history):
     run = shutil.copytree(cell_run, tmp_path / "run")
