@@ -25,6 +25,7 @@ class Supernet(nn.Module, ABC):
     `opening` names what comes before the first choice, `trunk` names the list of what chooses, in its order.
     """
 
+    space: SearchSpace
     stem: nn.Module
     head: nn.Module
     opening: tuple[str, ...] = ("stem",)
@@ -39,9 +40,12 @@ class Supernet(nn.Module, ABC):
         """One path as a stand-alone network, (B, C, H, W) -> (B, classes), that shares the supernet's modules."""
 
     def forward(self, images: torch.Tensor, paths: np.ndarray | torch.Tensor | Sequence) -> torch.Tensor:
-        """Images (B, C, H, W), paths (P, L) ints -> logits (P, B, classes), in the order of the paths."""
+        """Images (B, C, H, W), paths (P, L) ints -> logits (P, B, classes), in the order of the paths.
+
+        ValueError names the first path that is not in the space.
+        """
+        paths = self.space.check(paths.tolist() if isinstance(paths, torch.Tensor) else paths)
         x = self.stem(images)
-        paths = paths if isinstance(paths, torch.Tensor) else np.asarray(paths)
         return torch.stack([self.follow(x, path) for path in paths.tolist()])
 
     @property
@@ -70,6 +74,7 @@ class ChainSupernet(Supernet):
 
     def __init__(self, space: Chain):
         super().__init__()
+        self.space = space
         self.stem = space.stem()
         options = ([layer.shared_block(k) for k in range(len(layer.options))] for layer in space.layers)
         self.layers = nn.ModuleList(nn.ModuleList(blocks) for blocks in options)
@@ -81,7 +86,8 @@ class ChainSupernet(Supernet):
         return self.head(x)
 
     def path(self, encoding: Sequence[int]) -> ChainNet:
-        blocks = [blocks[option] for blocks, option in zip(self.layers, encoding, strict=True)]
+        (options,) = self.space.check([encoding])
+        blocks = [blocks[option] for blocks, option in zip(self.layers, options.tolist(), strict=True)]
         return ChainNet(self.stem, blocks, self.head)
 
     def fair(self, images: torch.Tensor, order: torch.Tensor, layers: Layers | None = None) -> torch.Tensor:

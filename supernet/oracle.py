@@ -99,10 +99,11 @@ class SupernetOracle:
 
         Architectures with equal first layers share what these make, BatchNorm statistics included: a layer's
         depend only on the layers before it. At most L + 1 layers' outputs are alive at any time.
+        ValueError names the first encoding that is not in the space.
         """
         if self.batch or not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix
             return self.one_by_one(encodings)
-        encodings, alive = np.asarray(encodings), np.arange(len(encodings))
+        encodings, alive = self.net.space.check(encodings), np.arange(len(encodings))
         total = torch.zeros(len(encodings), dtype=torch.float64, device=self.labels.device)
         seen = torch.zeros_like(total)
         for start, end in pairwise(self._edges()):

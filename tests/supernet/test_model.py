@@ -91,3 +91,18 @@ def test_paths_come_back_in_order(space, net, images):
     with torch.inference_mode():
         forward, backward = net.eval()(images, paths), net(images, paths[::-1].copy())
     assert torch.equal(forward, backward.flip(0))
+
+
+@pytest.mark.parametrize("wrong", [[[-1] * 6], [[6] * 6], [[0] * 5], [0] * 6, [[0.5] * 6]])
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, list])
+def test_paths_that_are_not_in_the_space_are_refused_and_not_taken_for_others(wrong, kind):
+    net = model.build(search_spaces.load("digits")).eval()
+    with pytest.raises(ValueError, match="digits"):
+        net(torch.zeros(2, 1, 8, 8), kind(wrong))
+
+
+def test_no_network_is_made_of_an_encoding_that_is_not_in_the_space():
+    net = model.build(search_spaces.load("digits"))
+    for make in (net.path, net.extract):
+        with pytest.raises(ValueError, match="decision 0 is -1"):
+            make([-1] * 6)

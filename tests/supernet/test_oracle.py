@@ -126,6 +126,20 @@ def test_empty_population_scores_empty(net, digits):
     assert oracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
 
 
+@pytest.mark.parametrize("wrong", [[[-1] * 6], [[6] * 6], [[0] * 5], [0] * 6, [[0.5] * 6]])
+def test_encodings_that_are_not_in_the_space_are_refused_and_not_taken_for_others(net, digits, wrong):
+    judge = oracle(net, digits)
+    for score in (judge.accuracy, judge.one_by_one):
+        with pytest.raises(ValueError, match="digits"):
+            score(wrong)
+
+
+def test_whole_numbers_of_any_type_are_encodings(space, net, digits, rng):
+    encodings, judge = space.sample(rng, 3), oracle(net, digits)
+    for same in (encodings.tolist(), encodings.astype(float), encodings.astype(np.uint8), torch.from_numpy(encodings)):
+        assert (judge.accuracy(same) == judge.accuracy(encodings)).all()
+
+
 def test_a_smaller_budget_changes_no_score_and_is_kept(space, net, digits, rng):
     encodings = space.sample(rng, 6)
     whole = oracle(net, digits, 100)
