@@ -61,6 +61,7 @@ class SupernetOracle:
     ):
         if by_loss and cut is not None:
             raise ValueError("an accuracy to cut at says nothing of losses: leave out --cut or --by-loss")
+        _check(images, labels, net.space.num_classes)
         self.net, self.context, self.cut, self.batch = net.eval(), context, cut, batch
         self.told, self.scale = (_log_likelihood, torch.exp) if by_loss else (_right, torch.clone)
         self.images, self.labels, self.prepare = images, labels, prepare
@@ -101,6 +102,7 @@ class SupernetOracle:
         depend only on the layers before it. At most L + 1 layers' outputs are alive at any time.
         ValueError names the first encoding that is not in the space.
         """
+        self.net.eval()  # it may have been trained since
         if self.batch or not isinstance(self.net, ChainSupernet):  # cells repeat their decisions in depth: no prefix
             return self.one_by_one(encodings)
         encodings, alive = self.net.space.check(encodings), np.arange(len(encodings))
@@ -161,6 +163,14 @@ class SupernetOracle:
     def _scores(self, total: torch.Tensor, images: torch.Tensor | int) -> torch.Tensor:
         """Of what so many images have told in all; with the digits of float32, as training tells accuracies."""
         return self.scale(total / images).float().double()
+
+
+def _check(images: torch.Tensor, labels: torch.Tensor, classes: int) -> None:
+    """ValueError if these are not images (B, C, H, W), B > 0, and the labels (B,) of each."""
+    if not len(images) or labels.shape != (len(images),):
+        raise ValueError(f"scoring needs images and a label of each, got {len(images)} and labels {(*labels.shape,)}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels must be from 0 to {classes - 1}, got {int(labels.min())} to {int(labels.max())}")
 
 
 def _right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

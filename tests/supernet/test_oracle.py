@@ -140,6 +140,30 @@ def test_whole_numbers_of_any_type_are_encodings(space, net, digits, rng):
         assert (judge.accuracy(same) == judge.accuracy(encodings)).all()
 
 
+@pytest.mark.parametrize("recalibrate", [0, 100])
+def test_training_after_the_oracle_was_made_changes_no_way_of_scoring(space, net, digits, recalibrate, rng):
+    encodings, judge = space.sample(rng, 6), oracle(net, digits, recalibrate)
+    before, scores = {name: tensor.clone() for name, tensor in net.state_dict().items()}, judge.accuracy(encodings)
+    net.train()
+    assert (judge.accuracy(encodings) == scores).all()
+    assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda images, labels: (images, labels.repeat(2)), "a label of each"),
+        (lambda images, labels: (images, labels[:-1]), "a label of each"),
+        (lambda images, labels: (images[:0], labels[:0]), "a label of each"),
+        (lambda images, labels: (images, labels + 1), "labels must be from 0 to 9, got 1 to 10"),
+        (lambda images, labels: (images, labels - 1), "labels must be from 0 to 9, got -1 to 8"),
+    ],
+)
+def test_labels_that_are_not_the_images_are_refused(net, digits, change, message):
+    with pytest.raises(ValueError, match=message):
+        SupernetOracle(net, *change(*digits.score), digits.normalise)
+
+
 def test_a_smaller_budget_changes_no_score_and_is_kept(space, net, digits, rng):
     encodings = space.sample(rng, 6)
     whole = oracle(net, digits, 100)
@@ -153,7 +177,7 @@ def test_a_smaller_budget_changes_no_score_and_is_kept(space, net, digits, rng):
 def test_no_tensor_of_cells_is_larger_than_kernels_can_index():
     space, images = search_spaces.load("darts", channels=8, cells=2), torch.empty(1, 3, 224, 224, device="meta")
     net = model.build(space, torch.Generator().manual_seed(0)).to("meta")  # not the CPU, whose chunk is always the same
-    chunk = SupernetOracle(net, images, torch.empty(1, device="meta"), budget=2**50).chunk
+    chunk = SupernetOracle(net, images, torch.zeros(1), budget=2**50).chunk
     _, largest = memory.per_network(net.path(space.sample(np.random.default_rng(0), 1)[0]), images)
     assert INDEXED // 2 < chunk * largest <= INDEXED
 
