@@ -38,7 +38,7 @@ class Compute:
         automatic = "cuda" if torch.cuda.is_available() else "cpu"
         name = automatic if self.device == "auto" else self.device
         try:
-            torch.empty(0, device=name)
+            torch.empty(0, device=name).cpu()  # from "meta" nothing comes back
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"--device {name} cannot be used here ({error}); use cpu or auto") from error
         if torch.device(name).type == "cuda" and torch.device(name).index is not None:

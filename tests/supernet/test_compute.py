@@ -45,6 +45,7 @@ def test_a_graph_that_is_asked_for_on_a_cpu_is_used(digits):
         (("--memory", "lots"), "--memory takes a size such as 500M or 2G"),
         (("--paths-per-pass", "-1"), "--paths-per-pass must not be negative"),
         (("--device", "warp"), "--device warp cannot be used here"),
+        (("--device", "meta"), "--device meta cannot be used here"),
     ],
 )
 def test_wrong_flags_are_named_in_one_line(script, tmp_path, flags, said):
