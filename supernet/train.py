@@ -206,7 +206,7 @@ def make_step(config: Config, space: SearchSpace, data: Data, net: Supernet, tea
         size = max(space.choices)  # as it was asked for
     if not size:
         images, budget = data.normalise(data.train.images[:2]), config.speed.budget(device)
-        batch = recipe.batch_size // (team.size * team.parts)
+        batch = max(1, min(recipe.batch_size, len(data.train.labels)) // (team.size * team.parts))
         size = paths_that_fit(net, space.choices, images, batch, context, budget)
     together = config.split.sync_batch_norm and team.size > 1  # every pass: all processes take as many paths in it
     return FairStep(net, recipe.loss, team.least(size) if together else size, context, static, fixed=together)

@@ -1,5 +1,6 @@
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,6 +8,7 @@ from torch.nn import functional as F
 import search_spaces
 from supernet import model, train
 from supernet.compute import Compute, Speed
+from supernet.fit import Training
 from supernet.ranks import Team
 from supernet.static import StaticStep
 
@@ -35,6 +37,15 @@ def test_a_graph_that_is_asked_for_on_a_cpu_is_used(digits):
         config = train.Config(speed=Speed(compile=how))
         step = train.make_step(config, space, digits, train.make_net(config, space, CPU), Team())
         assert (step.size, step.static is not None) == (paths, how == "graphs")
+
+
+def test_a_batch_is_no_larger_than_the_images_that_there_are(digits, capsys):
+    space, few = search_spaces.load("digits"), digits._replace(train=digits.train.take(np.arange(10)))
+    for size in (10, 1000):
+        config = train.Config(training=Training(batch_size=size))
+        train.make_step(config, space, few, train.make_net(config, space, CPU), Team())
+    one, other = capsys.readouterr().err.splitlines()
+    assert one == other
 
 
 @pytest.mark.parametrize(
