@@ -133,7 +133,7 @@ def make_net(config: Config, space: SearchSpace, device: torch.device) -> Supern
 
 def check(config: Config, space: SearchSpace) -> None:
     """ValueError for what this space cannot be trained with, before anything is written."""
-    sampler(config.fairness, space)
+    sampler(config.fairness, space)(config.seed, 0)
     if config.sharing != Sharing() or config.schedule.prune:
         make_net(config, space, torch.device("cpu"))
 

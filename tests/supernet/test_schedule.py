@@ -99,9 +99,11 @@ def test_dropped_options_keep_their_weights(config, small):
         (["--order", "odd"], "--order must be shuffled or fixed, got 'odd'"),
         (["--order-seed", "-1"], "--order-seed must not be negative"),
         (["--prune", "1"], "--prune must be from 0 to below 1"),
+        (["--fairness", "turns", "--space", "fairnas", "--image-size", "32"], "turns is for spaces of at most 100,000"),
     ],
 )
 def test_wrong_schedules(script, tmp_path, flags, message):
     outcome = script(train, "--run", tmp_path / "run", *flags)
     assert outcome.code == 2
     assert message in outcome.err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
