@@ -28,18 +28,19 @@ class Estimate(NamedTuple):
 
 
 def kendall(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Kendall's tau-b of (N,) and (N,), which counts ties in neither's favour; 0 where one of them is constant."""
-    return _number(stats.kendalltau(scores, truth, method="asymptotic").statistic)
+    """Kendall's tau-b of (N,) and (N,), which counts ties in neither's favour; 0 where one of them is constant, NaN
+    where one holds a NaN.
+    """
+    varied = np.ptp(scores) and np.ptp(truth)
+    return float(stats.kendalltau(scores, truth, method="asymptotic").statistic) if varied else 0.0
 
 
 def spearman(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation of the ranks of (N,) and (N,), ties sharing their mean rank; 0 where one of them is constant."""
+    """Correlation of the ranks of (N,) and (N,), ties sharing their mean rank; 0 where one of them is constant, NaN
+    where one holds a NaN.
+    """
     a, b = stats.rankdata(scores), stats.rankdata(truth)
-    return _number(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
-
-
-def _number(value: float) -> float:
-    return 0.0 if np.isnan(value) else float(value)
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
 
 
 def resample(n: int, rng: np.random.Generator, resamples: int | None = None) -> np.ndarray:
@@ -81,7 +82,7 @@ def kendall_resampled(
         for total, signs in zip(sums, (a * b, a * a, b * b), strict=True):
             total += (times[:, rows] @ signs * times).sum(1, dtype=float)
     untied = np.sqrt(sums[1] * sums[2])
-    return np.divide(sums[0], untied, out=np.zeros(len(times)), where=untied > 0)
+    return np.divide(sums[0], untied, out=np.zeros(len(times)), where=untied != 0)
 
 
 def estimate(value: float, resampled: np.ndarray) -> Estimate:

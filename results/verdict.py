@@ -53,6 +53,8 @@ def check(scores: np.ndarray, classes: int, images: int, by_loss: bool = False) 
     """Meaningless if scores (N,) on so many images of so many classes are no order to speak of."""
     if len(scores) < ranking.FEWEST:
         raise Meaningless(f"{len(scores)} networks: Kendall's tau means nothing on fewer than {ranking.FEWEST}")
+    if not np.isfinite(scores).all():
+        raise Meaningless(f"{np.sum(~np.isfinite(scores))} of {len(scores)} scores are no numbers: train another --run")
     chance = 1 / classes
     if scores.mean() < chance + (MORE if by_loss else 3 * np.sqrt((1 - chance) / chance / images)) * chance:
         raise Meaningless(

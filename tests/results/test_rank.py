@@ -285,6 +285,8 @@ def test_scores_without_an_order_are_refused():
         verdict.check(np.full(20, 0.5), 10, 1000)
     with pytest.raises(ValueError, match="fewer than 10"):
         verdict.check(np.linspace(0.5, 0.6, 9), 10, 1000)
+    with pytest.raises(ValueError, match="1 of 20 scores are no numbers"):
+        verdict.check(np.append(np.linspace(0.5, 0.6, 19), np.nan), 10, 1000)
 
 
 def test_a_likelihood_needs_less_above_chance_than_an_accuracy():

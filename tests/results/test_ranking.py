@@ -113,6 +113,15 @@ def test_a_constant_order_has_no_tau():
     assert (ranking.kendall_resampled(np.ones(20), np.arange(20), np.ones((3, 20))) == 0).all()
 
 
+@pytest.mark.parametrize("correlation", [ranking.kendall, ranking.spearman])
+def test_what_is_no_number_has_no_tau_rather_than_none_at_all(correlation):
+    truth, scores = np.arange(12.0), np.arange(12.0)
+    scores[3] = np.nan
+    assert np.isnan([correlation(scores, truth), correlation(truth, scores)]).all()
+    assert np.isnan(ranking.kendall_resampled(scores, truth, np.ones((2, 12)))).all()
+    assert correlation(truth[:1], truth[:1]) == 0
+
+
 def test_s_tau_is_the_mean_over_all_pairs_of_seeds():
     up, down = np.arange(10), -np.arange(10)
     assert ranking.s_tau(np.stack([up, up, up])) == pytest.approx(1)
