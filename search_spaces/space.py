@@ -44,12 +44,12 @@ class SearchSpace(ABC):
         return self.canonical(rng.integers(self.choices, size=(n, len(self.choices))))
 
     def check(self, encodings) -> np.ndarray:
-        """The encodings as (N, L) int64; ValueError names the first one that is not in the space."""
+        """The encodings as (N, L) int64, of an empty list none; ValueError names the first that is not in the space."""
         try:
             array = np.asarray(encodings)
         except ValueError as error:
             raise ValueError(f"encodings of {self.name} must all have {len(self.choices)} numbers") from error
-        return check(self.choices, array, self.name)
+        return check(self.choices, array.reshape(0, len(self.choices)) if array.shape == (0,) else array, self.name)
 
     def _check_spec(self, stride: int) -> None:
         """ValueError if `stride`, that of all layers, does not divide the images, or for fewer than two classes."""

@@ -45,6 +45,8 @@ class Supernet(nn.Module, ABC):
         ValueError names the first path that is not in the space.
         """
         paths = self.space.check(paths.tolist() if isinstance(paths, torch.Tensor) else paths)
+        if not len(paths):
+            return images.new_empty(0, len(images), self.space.num_classes)
         x = self.stem(images)
         return torch.stack([self.follow(x, path) for path in paths.tolist()])
 

@@ -106,3 +106,9 @@ def test_no_network_is_made_of_an_encoding_that_is_not_in_the_space():
     for make in (net.path, net.extract):
         with pytest.raises(ValueError, match="decision 0 is -1"):
             make([-1] * 6)
+
+
+@pytest.mark.parametrize("none", [[], np.empty((0, 6), dtype=int)])
+def test_no_paths_give_no_logits(none):
+    net = model.build(search_spaces.load("digits")).eval()
+    assert net(torch.zeros(2, 1, 8, 8), none).shape == (0, 2, 10)

@@ -123,7 +123,8 @@ def test_statistics_come_back_after_an_error(net, space):
 
 
 def test_empty_population_scores_empty(net, digits):
-    assert oracle(net, digits).accuracy(np.empty((0, 6), dtype=int)).shape == (0,)
+    for none in ([], np.empty((0, 6), dtype=int)):
+        assert oracle(net, digits).accuracy(none).shape == (0,)
 
 
 @pytest.mark.parametrize("wrong", [[[-1] * 6], [[6] * 6], [[0] * 5], [0] * 6, [[0.5] * 6]])
