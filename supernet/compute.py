@@ -1,5 +1,6 @@
 """On what a script computes, and how fast. What is left alone is chosen by the device."""
 
+import os
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from supernet.static import Loss, StaticStep
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 COMPILE = ("off", "graphs", "full")
+THREADS = 8  # a core; thousands would hold up the whole machine
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Compute:
     """float32, or bfloat16 in the forward passes. auto: bfloat16 on GPUs that have it, else float32."""
 
     def __post_init__(self):
-        if self.threads < 0:
-            raise ValueError(f"--threads must not be negative, got {self.threads}")
+        most = THREADS * (os.cpu_count() or 1)
+        if not 0 <= self.threads <= most:
+            raise ValueError(f"--threads must be from 0 to {most}, {THREADS} for every core, got {self.threads}")
         _one_of("precision", self.precision, PRECISIONS)
 
     def target(self) -> torch.device:

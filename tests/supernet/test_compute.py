@@ -55,6 +55,7 @@ def test_a_batch_is_no_larger_than_the_images_that_there_are(digits, capsys):
         (("--compile", "yes"), "--compile must be auto, off, graphs, full"),
         (("--memory", "lots"), "--memory takes a size such as 500M or 2G"),
         (("--paths-per-pass", "-1"), "--paths-per-pass must not be negative"),
+        (("--threads", "99999"), "--threads must be from 0 to"),
         (("--device", "warp"), "--device warp cannot be used here"),
         (("--device", "meta"), "--device meta cannot be used here"),
     ],
