@@ -35,7 +35,8 @@ class DataConfig:
     train_images: Whole = None
     """Use only so many training images. Default: all."""
     score_images: Whole = None
-    """Held out of training to score architectures. Default: a tenth (digits: a fifth) of the training images."""
+    """Held out of training to score architectures, or so many of val/, if there is test/ too. Default: a tenth (digits:
+    a fifth) of the training images, or all of val/."""
     skip_corrupt: bool = False
     """Leave out images that cannot be read, instead of stopping."""
     stream: bool = False
@@ -153,11 +154,12 @@ def load(config: DataConfig) -> Data:
     rng = np.random.default_rng(0)
     if "test" not in parts:
         parts["train"], parts["test"] = _split(parts["train"], TEST_SHARE, rng, classes)
-    if config.score_images is not None or "score" not in parts:
-        share = SCORE_SHARE.get(config.data, 0.1)
-        if config.score_images is not None:
-            share = config.score_images / len(parts["train"].labels)
+    wanted = config.score_images
+    if "score" not in parts:
+        share = wanted / len(parts["train"].labels) if wanted else SCORE_SHARE.get(config.data, 0.1)
         parts["train"], parts["score"] = _split(parts["train"], share, rng, classes)
+    elif wanted:
+        parts["score"] = parts["score"].take(rng.permutation(len(parts["score"].labels))[:wanted])
     parts["train"] = parts["train"].take(rng.permutation(len(parts["train"].labels))[: config.train_images])
     train, score, test = map(read(parts).get, ("train", "score", "test"))
     score = _in_memory(score)

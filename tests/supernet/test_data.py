@@ -142,6 +142,14 @@ def test_folders_that_cannot_be_used_say_why(image_folder, layout, message):
         folder(root)
 
 
+def test_score_images_are_of_val_where_there_is_one(image_folder):
+    root = image_folder({"train": {"a": 20, "b": 20}, "val": {"a": 6, "b": 6}, "test": {"a": 5, "b": 5}})
+    whole, fewer, more = folder(root), folder(root, score_images=4), folder(root, score_images=100)
+    assert [len(data.score.labels) for data in (whole, fewer, more)] == [12, 4, 12]
+    assert rows(fewer.score.images) < rows(whole.score.images)
+    assert rows(fewer.train.images) == rows(whole.train.images)
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_corrupt_image_is_named_and_skipped_only_on_request(image_folder, content, capsys):
     root = image_folder({"train": {"a": 20, "b": 20}})
