@@ -42,6 +42,10 @@ class Sharing:
             )
         if self.grouping not in GROUPINGS:
             raise ValueError(f"--grouping must be {' or '.join(GROUPINGS)}, got {self.grouping!r}")
+        if self.groups == 1 and (self.shared_prefix or self.grouping != GROUPINGS[0]):
+            raise ValueError(
+                "--grouping and --shared-prefix are of groups: give --groups of at least 2, or leave them out"
+            )
 
 
 def group(space: SearchSpace, sharing: Sharing, seed: int, encodings: np.ndarray) -> np.ndarray:

@@ -207,6 +207,8 @@ def _interrupt():
     ("flags", "message"),
     [
         (["--groups", "0"], "--groups of at least 1"),
+        (["--grouping", "random"], "give --groups of at least 2"),
+        (["--shared-prefix", "2"], "give --groups of at least 2"),
         (["--grouping", "odd"], "--grouping must be similar or random, got 'odd'"),
         (["--groups", "2", "--shared-prefix", "7"], "digits has 6 layers and 46,656 encodings"),
         (["--groups", "50000"], "digits has 6 layers and 46,656 encodings"),
