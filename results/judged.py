@@ -80,6 +80,11 @@ class Judged:
             raise ValueError(f"{last} is missing: python supernet/train.py --run {run} trains a supernet")
         return {**fit.snapshots(last), len(checkpoint.meta(last, "supernet")["history"]): last}
 
+    def progress(self) -> tuple[int, int]:
+        """Epochs that its supernet is trained for, and those that its whole training takes."""
+        meta = checkpoint.meta(self.folder / WEIGHTS, "supernet")
+        return len(meta["history"]), meta["recipe"]["epochs"]
+
     def along(self, encodings: np.ndarray, early: bool = True) -> dict[int, np.ndarray]:
         """Accuracies (N,) of the encodings (N, L) after every epoch that was kept; without `early`, after the last.
 

@@ -136,6 +136,10 @@ def main(config: Config) -> None:
     source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict_tables.show(content)
+    trained, whole = net.progress()
+    if trained < whole:
+        print(f"the supernet is trained for {trained} of {whole} epochs; to the end:")
+        print(f"  python supernet/train.py --run {shlex.quote(str(net.folder))}")
     print(f"written to {path}")
     if not config.reading.searched:
         print("no search can read scores in this way")

@@ -27,7 +27,8 @@ class Schedule:
     order_seed: Whole = None
     """Of the order of the paths alone, to see what it changes. Default: --seed."""
     prune: float = 0.0
-    """Share of the options, the worst-ranked ones, that are trained no further; the second third drops them."""
+    """Share of the options, the worst-ranked ones, that are trained no further; the second third drops them, and
+    strictly fair steps get shorter."""
 
     def __post_init__(self):
         if not 0 <= self.prune < 1:

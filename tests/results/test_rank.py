@@ -215,6 +215,15 @@ def test_a_reading_that_no_search_has_is_not_advised(script, run, table, rng):
     assert outcome.out.strip().splitlines()[-1] == "no search can read scores in this way"
 
 
+def test_a_training_that_was_interrupted_is_said(script, run, table, monkeypatch):
+    monkeypatch.setattr(rank, "smoothing", lambda net: None)  # 300 networks that do not matter here
+    spread = rank.sample(search_spaces.load("digits"), 10, np.random.default_rng(0))
+    how = ("--table", table(spread, np.linspace(0.1, 0.9, 10)), "--networks", "10", "--recalibrate", "100")
+    assert "the supernet is trained for" not in script(rank, run, *how).out
+    shutil.copy(run / "supernet.previous.safetensors", run / train.WEIGHTS)
+    assert "the supernet is trained for 11 of 12 epochs; to the end:" in script(rank, run, *how).out
+
+
 def test_losses_are_told_beside_accuracies_unless_they_are_the_scores(script, run, table):
     likelihoods = Judged(str(run), Reading(by_loss=True), Compute(threads=1)).scores
     encodings = rank.sample(digits_space(), 20, np.random.default_rng(0))
