@@ -91,6 +91,8 @@ class NSGA2(Engine):
         self.canonical, self.free_violation, self.cheap = canonical, free_violation, dict(cheap or {})
         proposers = default_proposers(self.choices) if proposers is None else proposers
         self.proposers = {proposer.name: proposer for proposer in proposers}
+        if len(self.proposers) < len(proposers):
+            raise ValueError(f"proposers need different names, got {', '.join(each.name for each in proposers)}")
         self.credit = Credit({proposer.name: share for proposer, share in proposers.items()}, floor)
         self.weights = None if weights is None else np.array(weights, dtype=np.float64)
         self.given = np.empty((0, len(choices)), dtype=np.int64) if given is None else given

@@ -7,6 +7,7 @@ from pymoo.indicators.hv import HV
 from evo import survival
 from evo.engine import NSGA2, minimise
 from evo.peers import Peer, Pymoo
+from evo.proposers import Natural
 from evo.ratios import Ratios, default_proposers
 
 
@@ -89,6 +90,11 @@ def test_cheap_columns_by_number_and_by_function_are_the_same_search():
 def test_cheap_columns_that_there_are_not_are_refused(cheap):
     with pytest.raises(ValueError, match=r"cheap names column .*: the objectives have 3, counted from 0"):
         minimise((4,) * 10, planted, 80, cheap=cheap)
+
+
+def test_two_proposers_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="different names, got natural, natural"):
+        minimise((4,) * 10, planted, 80, proposers={Natural(0.5): 1.0, Natural(0.9): 1.0})
 
 
 def test_with_cheap_functions_nothing_is_scored_twice():
