@@ -91,6 +91,12 @@ class Config:
                 "--correct, --smooth, --size-weight, --naswot-weight, --az-nas-weight and --by-loss are for the scores "
                 "of a supernet; a --table is the truth"
             )
+        if self.cut is not None and self.table:
+            raise ValueError("--cut spares a supernet's images; a --table is read at once: leave out one of them")
+        if self.latency and goals.LATENCY not in self.names():
+            raise ValueError(
+                "--latency is read where latency is an objective or a limit: add it, or leave out --latency"
+            )
         if self.cut is not None and self.by_loss:
             raise ValueError("--cut is an accuracy, and --by-loss scores by another measure: leave out one of them")
         if self.ray and self.table:

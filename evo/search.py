@@ -295,7 +295,7 @@ def main(config: Config) -> None:
     with lock.hold(config.folder / lock.NAME):
         run_folder.check(config.folder, *claimed)
         costs, asked = load_costs(config, space), given
-        given = warm_start.allowed(given, costs.violation(given, config.limits()))
+        given = warm_start.allowed(given, costs.violation(given, config.limits()), config.evaluations)
         if timed:
             make_engine(config, space, costs)  # those of latency end here
         if not config.table:

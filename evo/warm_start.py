@@ -17,11 +17,16 @@ NAME = "warm_start.json"
 DAMAGED = "put it back, or begin another --run"
 
 
-def allowed(given: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    """Of what is given (n, L), what misses no limit by what costs nothing, (n,); says how many do."""
+def allowed(given: np.ndarray, missed: np.ndarray, evaluations: int) -> np.ndarray:
+    """Of what is given (n, L), what misses no limit by what costs nothing, (n,); says how many do, and if what is left
+    takes all evaluations.
+    """
     if missed.any():
         print(f"--warm-start: {(missed > 0).sum()} of {len(given)} architectures miss the limits and are left out")
-    return given[missed == 0]
+    given = given[missed == 0]
+    if len(given) >= evaluations:
+        print(f"--warm-start: {len(given)} architectures leave nothing to try of --evaluations {evaluations}")
+    return given
 
 
 def load(folder: Path, words: Sequence[str], space: SearchSpace) -> np.ndarray:

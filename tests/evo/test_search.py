@@ -226,6 +226,8 @@ BAD_FLAGS = [
     (["--smooth", "300", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
     (["--size-weight", "0.5", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
     (["--by-loss", "--table", "table.json"], "--by-loss are for the scores of a supernet"),
+    (["--cut", "0.5", "--table", "table.json"], "--cut spares a supernet's images"),
+    (["--latency", "latency.json"], "--latency is read where latency is an objective or a limit"),
     (["--by-loss", "--cut", "0.5"], "--cut is an accuracy, and --by-loss scores by another measure"),
     (["--size-weight", "-1"], "--size-weight must be a number from 0 on, got -1"),
     (["--size-weight", "nan"], "--size-weight must be a number from 0 on, got nan"),

@@ -114,6 +114,9 @@ def test_a_warm_start_scores_what_it_is_given_first(searched):
     assert encodings[0] == [2] * 8
     assert sorted(map(tuple, [[2] * 8, *kept])) == sorted(e for e in map(tuple, encodings[:n]))
     assert proposers[:n] == ["given"] * n
+    assert "leave nothing to try" not in outcome.out
+    outcome, _ = searched("--warm-start", earlier, "--seed", "1", "--evaluations", "2", run="all")
+    assert f"--warm-start: {len(kept)} architectures leave nothing to try of --evaluations 2" in outcome.out
 
 
 def test_a_warm_start_goes_on_when_what_it_began_with_has_moved(searched, tmp_path):
