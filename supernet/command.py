@@ -5,10 +5,13 @@ import io
 import os
 import re
 import shlex
+import shutil
 import signal
 import sqlite3
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -80,11 +83,18 @@ def parse(config_type: type, argv: Sequence[str], description: str, default=None
         with contextlib.redirect_stderr(box):
             marked = tyro.conf.OmitArgPrefixes[config_type]
             config = (tyro.conf.AvoidSubcommands,)
-            return tyro.cli(marked, args=argv, description=description, config=config, **options)
+            return tyro.cli(marked, args=argv, description=_wrapped(description), config=config, **options)
     except SystemExit as end:
         if end.code in (0, None):
             raise
         raise ValueError(f"{_message(box.getvalue())} (--help lists every flag)") from None
+
+
+def _wrapped(description: str) -> str:
+    """As wide as the terminal, commands as they are; tyro joins all lines but those that begin with a space."""
+    wrap = partial(textwrap.fill, width=shutil.get_terminal_size().columns, initial_indent=" ", subsequent_indent=" ")
+    paragraphs = re.split(r"\n\n|\n+(?=    )", description.strip())
+    return "\n".join(text if text.startswith("    ") else wrap(text) for text in paragraphs)
 
 
 def _message(box: str) -> str:
