@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 import search_spaces
+from evo.objectives import Limit
 from results import charts, curves, front
 from results.reading import Run
 from results.verdict import MENDS
@@ -29,6 +30,7 @@ from search_spaces.cost import COLUMNS
 ASSETS = Path(__file__).parent / "assets"
 RELOAD = 5  # seconds between two looks of a page of a running search
 ROWS = 200  # of the front, in its table
+STEPS = 200  # of a slider
 UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -49,7 +51,8 @@ def render(run: Run, live: bool = False) -> str:
         data=_json(data),
         figures=_json({f.name: json_item(f) for f in _figures(run, points)}),
         measures=run.names,
-        floors=[axis["name"] for axis in data["measures"] if axis["floor"]],
+        axes=data["measures"],
+        steps=STEPS,
         nouns={**run.nouns, **{name: f"with {mend.flags}" for name, mend in MENDS.items()}},
         points=points[:ROWS],
         hidden=max(0, len(points) - ROWS),
@@ -107,7 +110,7 @@ def _data(run: Run, points: list[front.Point], picks: dict) -> dict:
     """What the page's script works on."""
     proposers = list(dict.fromkeys(run.scored.proposers))
     return {
-        "measures": [_axis(run, k, name) for k, name in enumerate(run.names)],
+        "measures": [_axis(run, k, name, run.limits if points else ()) for k, name in enumerate(run.names)],
         "codes": [code(encoding) for encoding in run.scored.encodings.tolist()],
         "columns": run.scored.rows.T.tolist(),
         "proposers": proposers,
@@ -133,14 +136,24 @@ def _slots(space: Cell) -> dict:
     return {"inputs": space.inputs, "sparse": space.decisions.sparse, "slots": slots}
 
 
-def _axis(run: Run, k: int, name: str) -> dict:
-    """How a measure is drawn: its unit, and whether it is sought high or low."""
-    largest = run.scored.rows[:, k].max(initial=0)
+def _axis(run: Run, k: int, name: str, limits: Sequence[Limit]) -> dict:
+    """How a measure is drawn: its unit, whether it is sought high or low, and the limit that its slider begins at."""
+    column = run.scored.rows[:, k]
+    largest = column.max(initial=0)
     unit, letter = next(((u, f" ({s})") for u, s in UNITS if largest >= u), (1, ""))
     direction = next((o.direction for o in run.objectives if o.name == name), None)
     floor = direction == "max" or (name == "accuracy" and direction is None)  # whether its slider is a lower limit
+    limit = next((each.bound for each in limits if each.name == name and (each.side == "min") == floor), None)
     label = f"{run.nouns.get(name, name)}{letter}"
-    return {"name": name, "label": label, "unit": unit, "direction": direction, "floor": floor}
+    axis = {"name": name, "label": label, "unit": unit, "direction": direction, "floor": floor, "limit": limit}
+    return axis | {"start": _start(column, floor, limit)}
+
+
+def _start(column: np.ndarray, floor: bool, limit: float | None) -> int:
+    """Of a slider from 0, the column's lowest value, to STEPS, its highest."""
+    if limit is None or np.ptp(column) == 0:
+        return 0 if floor else STEPS
+    return int(np.clip(np.rint(STEPS * (limit - column.min()) / np.ptp(column)), 0, STEPS))
 
 
 def _figures(run: Run, points: list[front.Point]) -> list:

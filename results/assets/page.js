@@ -114,8 +114,11 @@ const number = (value, measure) =>
   measure.name === "accuracy" ? value.toFixed(4)
     : Math.abs(value) < 1000 && !Number.isInteger(value) ? value.toPrecision(4) : Math.round(value).toLocaleString("en-US");
 
+const moved = (control) => control.value !== control.defaultValue;
+
 function bound(k) {
-  const share = at(`limit-${data.measures[k].name}`).value / 200;
+  const slider = at(`limit-${data.measures[k].name}`), share = slider.value / slider.max;
+  if (data.measures[k].limit !== null && !moved(slider)) return data.measures[k].limit;
   return lowest[k] + (highest[k] - lowest[k]) * share;
 }
 
@@ -215,17 +218,17 @@ function show(i) {
   ring();
 }
 
-// The axes and the limits stand in the address, so that a page that loads itself again keeps them.
+// The axes, and the limits that were moved, stand in the address, so that a page that loads itself again keeps them.
 const controls = () => [at("x"), at("y"), ...data.measures.map((m) => at(`limit-${m.name}`))];
 
 function remember() {
-  try { history.replaceState(null, "", "#" + controls().map((c) => c.value).join("-")); } catch { /* no history here */ }
+  try { history.replaceState(null, "", "#" + controls().map((c) => moved(c) ? c.value : "").join("-")); } catch { /* no history here */ }
 }
 
 function recall() {
   const values = location.hash.slice(1).split("-");
-  if (values.length === controls().length && values.every((v) => /^\d{1,3}$/.test(v))) {
-    controls().forEach((control, k) => { control.value = values[k]; });
+  if (values.length === controls().length && values.every((v) => /^\d{0,3}$/.test(v))) {
+    controls().forEach((control, k) => { if (values[k]) control.value = values[k]; });
     if (at("x").selectedIndex < 0 || at("y").selectedIndex < 0) at("controls").reset();
   }
 }

@@ -165,6 +165,24 @@ def test_what_is_sought_high_is_limited_from_below(browser, finished_run, tmp_pa
     assert text(browser, "count") != everything
 
 
+def test_sliders_begin_at_the_limits_of_the_search_and_stay_there_when_the_page_loads_again(
+    browser, finished_run, tmp_path
+):
+    folder = shutil.copytree(finished_run, tmp_path / "limited")
+    settings = run_folder.read(folder)
+    limit = sorted(point["madds"] for point in front.load(folder)["front"])[3]
+    settings["settings"]["search"]["max_madds"] = str(limit)
+    files.save_json(folder / "settings.json", settings)
+    run = report.write_page(folder)
+    browser.get((folder / "report.html").as_uri())
+    for _ in range(2):
+        wait(lambda: browser.execute_script("return document.documentElement.dataset.ready"))
+        assert text(browser, "says-madds") == f"{limit:,}"
+        found = browser.execute_script("return front.map((i) => data.codes[i])")
+        assert sorted(found) == sorted("".join(map(str, point["encoding"])) for point in run.points())
+        browser.refresh()
+
+
 def test_the_browsers_front_is_the_runs_front(opened, page):
     browser = opened()
     found = browser.execute_script("return front.map((i) => data.codes[i])")
