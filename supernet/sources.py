@@ -118,9 +118,23 @@ def _cores() -> int:
     return getattr(os, "process_cpu_count", os.cpu_count)() or 1
 
 
+class _Classes(datasets.ImageFolder):
+    """Without what computers leave there of their own: .ipynb_checkpoints, __MACOSX, ._1.jpg."""
+
+    def find_classes(self, directory):
+        names = [name for name in super().find_classes(directory)[0] if not name.startswith((".", "__MACOSX"))]
+        if not names:
+            raise FileNotFoundError("there is none")
+        return names, {name: k for k, name in enumerate(names)}
+
+
+def _is_image(path: str) -> bool:
+    return datasets.folder.is_image_file(path) and not os.path.basename(path).startswith(".")
+
+
 def _list_images(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
     try:
-        found = datasets.ImageFolder(folder)
+        found = _Classes(folder, is_valid_file=_is_image)
     except FileNotFoundError as error:
         raise ValueError(
             f"no images in {folder}: expected one subfolder per class, with images in each ({error})"

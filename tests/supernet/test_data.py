@@ -150,6 +150,17 @@ def test_score_images_are_of_val_where_there_is_one(image_folder):
     assert rows(fewer.train.images) == rows(whole.train.images)
 
 
+def test_what_computers_leave_in_a_folder_is_no_class_and_no_image(image_folder):
+    root = image_folder({"a": 20, "b": 20})
+    for left in (".ipynb_checkpoints", "__MACOSX"):
+        (root / left).mkdir()
+    (root / "a" / "._0.png").write_bytes(b"of no use")
+    (root / "a" / ".DS_Store").write_bytes(b"of no use")
+    data = folder(root)
+    assert data.classes == ("a", "b")
+    assert sum(len(part.labels) for part in (data.train, data.score, data.test)) == 40
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_corrupt_image_is_named_and_skipped_only_on_request(image_folder, content, capsys):
     root = image_folder({"train": {"a": 20, "b": 20}})
