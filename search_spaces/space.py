@@ -66,7 +66,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def canonical(self, encodings) -> np.ndarray:
-        """Encodings (N, L) -> (N, L): equal networks get equal encodings."""
+        """Encodings (N, L) -> (N, L): equal networks get equal encodings; which do not, a space of cells says."""
 
     @abstractmethod
     def cost(self, encodings) -> np.ndarray:
