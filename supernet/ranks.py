@@ -9,6 +9,7 @@ Shapes: B batch, P paths.
 
 import contextlib
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -191,12 +192,31 @@ def team(parts: int, device: torch.device) -> Iterator[Team]:
     rank, local, size = (_number(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     _take_gpu(local, device)
     store, *_ = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)  # else a restart reads old keys
+    store = dist.PrefixStore(_start(store, rank, size), store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WAIT)
     with _silent(rank > 0):
         yield Team(rank, size, parts, device)
     dist.destroy_process_group()
+
+
+def _start(store: dist.Store, rank: int, size: int) -> str:
+    """A name that all processes of this start have, and of no other: the store outlives restarts, with what was in it.
+
+    The first one makes it, and tells it to whoever asks until all have said that they heard. Hosts have no common count
+    of restarts: torchrun's own leaves out those that another host began.
+    """
+    own, others = secrets.token_hex(8), range(1, size)
+    if rank > 0:
+        store.set(f"asks/{rank}", own)
+        start = store.get(own).decode()
+        store.set(f"{start}/{rank}", "")
+        return start
+    while others and not store.check([f"{own}/{other}" for other in others]):
+        for other in others:
+            store.set(store.get(f"asks/{other}").decode(), own)  # who asked may be of an earlier start: then once more
+        time.sleep(0.02)
+    return own
 
 
 def _number(name: str) -> int:

@@ -1,10 +1,11 @@
-import contextlib
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ ROOT, WORKER = Path(__file__).parents[2], Path(__file__).with_name("two_ranks.py
 TINY = ("--epochs", "3", "--train-images", "128", "--batch-size", "32", "--threads", "1")
 
 
-def torchrun(*arguments):
+def torchrun(*arguments, hosts=("--nproc-per-node", "2", "--standalone")):
     """The command's process: two ranks on this machine, one thread each, in a group of its own."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *arguments]
+    command = [sys.executable, "-m", "torch.distributed.run", *hosts, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -73,22 +74,39 @@ def children(pid):
 
 
 def test_a_killed_process_is_started_again_and_the_weights_are_those_of_an_uninterrupted_training(script, tmp_path):
+    """Of two hosts, of which one sees its process die and the other its neighbour begin again."""
     assert script(train, "--run", tmp_path / "whole", *TINY, "--parts", "2").code == 0
     killed, last = tmp_path / "killed", tmp_path / "killed" / train.WEIGHTS
-    arguments = ("supernet/train.py", "--run", str(killed), *TINY, "--epochs", "3")
-    process = torchrun("--max-restarts", "1", "--monitor-interval", "0.1", "--", *arguments)
-    while process.poll() is None and not last.exists():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        meeting = f"localhost:{free.getsockname()[1]}"
+    one = ("--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", meeting)
+    arguments = ("--rdzv-id", "1", "--max-restarts", "3", "--", "supernet/train.py", "--run", str(killed), *TINY)
+    hosts = [torchrun(*arguments, hosts=one) for _ in range(2)]
+    while all(host.poll() is None for host in hosts) and not last.exists():
         time.sleep(0.02)
-    for child in children(process.pid)[1:2]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output.decode()
-    assert output.decode().count("written to") == 1
+    os.kill(children(hosts[1].pid)[0], signal.SIGKILL)
+    try:
+        output = "".join(host.communicate(timeout=200)[0].decode() for host in hosts)
+    finally:
+        for host in hosts:
+            host.terminate()
+    assert [host.returncode for host in hosts] == [0, 0], output
+    assert output.count("written to") == 1
     whole, resumed = (checkpoint.load(folder / train.WEIGHTS, "supernet") for folder in (tmp_path / "whole", killed))
     parameters = [name for name in whole[0] if "running" not in name and "tracked" not in name]
     assert all(torch.equal(whole[0][name], resumed[0][name]) for name in parameters)
     assert [row["epoch"] for row in resumed[1]["history"]] == [1, 2, 3]
+
+
+def test_a_start_has_a_name_that_none_before_it_had():
+    """In a store that remembers who asked before, some before the first process is there and some after."""
+    store, found = torch.distributed.HashStore(), []
+    for _ in range(3):
+        with ThreadPoolExecutor(3) as threads:
+            found.append(list(threads.map(lambda rank: ranks._start(store, rank, 3), (2, 0, 1))))
+    assert all(len(set(start)) == 1 for start in found)
+    assert len({start[0] for start in found}) == 3
 
 
 def test_a_training_with_synchronised_batch_norm_ends_and_the_same_command_goes_on(script, tmp_path):
