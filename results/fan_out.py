@@ -1,6 +1,6 @@
 """Many trainings at once: Ray tasks that write into one run folder, as one after another they would.
 
-A task whose worker dies is begun again, from the last checkpoint of its network.
+A task whose worker dies is begun again, maybe on another machine, from the last checkpoint of its network.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evo import cluster
+from supernet import lock
 from supernet.progress import Progress
 
 Train = Callable[..., list[dict]]  # a config of results/train.py -> the cards of what it trains
@@ -29,7 +30,8 @@ def run(address: str, train: Train, configs: Sequence, folder: Path) -> list[dic
     task, cards = ray.remote(**share)(_train), []
     with _mark(folder) as mark, Progress("networks", len(configs)) as progress:
         shared = (train, mark, os.getcwd(), cluster.versions())
-        for reference in [task.remote(replace(config, compute=compute), *shared) for config in configs]:
+        asked = [(replace(config, compute=compute), f"{mark} {i}") for i, config in enumerate(configs)]
+        for reference in [task.remote(*own, *shared) for own in asked]:
             try:
                 found, text = ray.get(reference)
             except ray.exceptions.RayTaskError as error:
@@ -53,13 +55,14 @@ def _mark(folder: Path) -> Iterator[str]:
         path.unlink(missing_ok=True)
 
 
-def _train(config, train: Train, mark: str, place: str, versions: dict[str, str]) -> tuple[list[dict], str]:
-    """In a worker, from the caller's own `place`: the cards, and what was printed."""
+def _train(config, job: str, train: Train, mark: str, place: str, versions: dict[str, str]) -> tuple[list[dict], str]:
+    """In a worker, from the caller's own `place`: the cards, and what was printed. No two `job`s are of one name."""
     cluster.same(versions)
     if not (Path(place) / mark).exists():
         raise ValueError(
             f"{Path(place) / config.run} is not there on {socket.gethostname()}, or another folder than here: "
             "the run must lie on a disk that the whole cluster shares"
         )
+    os.environ[lock.JOB] = job  # this process is Ray's: each of its tasks says its own
     with contextlib.chdir(place), contextlib.redirect_stdout(io.StringIO()) as printed:
         return train(config), printed.getvalue()

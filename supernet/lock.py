@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 NAME = "run.lock"  # of a run folder
+JOB = "FAIRFRONT_JOB"  # environment variable of what is begun again, anywhere, only after it has ended
 HELD = (errno.EAGAIN, errno.EACCES)
 NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without locks
 
@@ -24,15 +25,15 @@ NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of file systems without
 def hold(path: Path) -> Iterator[None]:
     """While open, no other process can hold `path`; makes its folder. ValueError says who holds it.
 
-    What a crash left on this machine is taken over, and what this Slurm job left before it was requeued; what another
-    machine left is not, for that may still run.
+    What a crash left on this machine is taken over, and what this job left elsewhere before it was begun again; what
+    another machine left is not, for that may still run.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     with open(handle, "r+") as file:
         _lock(file, path)
         me, owner = _me(), _owner(file)
-        if owner and owner["host"] != me["host"] and not _requeued(owner, me):
+        if owner and owner["host"] != me["host"] and not _begun_again(owner, me):
             raise ValueError(
                 f"{path.parent} may be in use on another machine: {_show(owner)}. If that has ended, delete {path}"
             )
@@ -71,20 +72,23 @@ def _owner(file: IO[str]) -> dict | None:
     try:
         owner = json.loads(file.read())
         who = {"pid": int(owner["pid"]), "host": str(owner["host"]), "since": str(owner["since"])}
-        return who | {"job": owner.get("job"), "restarts": int(owner.get("restarts", 0))}
+        who |= {"job": owner.get("job"), "restarts": int(owner.get("restarts", 0))}
+        return who | {"own_job": owner.get("own_job")}
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
 def _me() -> dict:
-    """This process; of a Slurm job also its number, and how often that was requeued."""
+    """This process; of a Slurm job also its number, and how often that was requeued; of another job its name."""
     who = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat(" ", "seconds")}
-    return who | {"job": os.environ.get("SLURM_JOB_ID"), "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
+    who |= {"job": os.environ.get("SLURM_JOB_ID"), "restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
+    return who | {"own_job": os.environ.get(JOB)}
 
 
-def _requeued(owner: dict, me: dict) -> bool:
-    """Whether this job is the owner's, begun again: Slurm has ended that then."""
-    return me["job"] is not None and me["job"] == owner["job"] and me["restarts"] > owner["restarts"]
+def _begun_again(owner: dict, me: dict) -> bool:
+    """Whether this job is the owner's, begun again: Slurm, Ray or Kubernetes has ended that then."""
+    requeued = me["job"] is not None and me["job"] == owner["job"] and me["restarts"] > owner["restarts"]
+    return requeued or (me["own_job"] is not None and me["own_job"] == owner["own_job"])
 
 
 def _alive(owner: dict | None) -> bool:

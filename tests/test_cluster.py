@@ -21,7 +21,7 @@ import search_spaces
 from evo import cluster, pool, search
 from results import fan_out, front
 from results import train as alone
-from supernet import command, train
+from supernet import command, lock, train
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("--epochs", "2", "--evaluations", "60", "--population", "20", "--threads", "1")
@@ -107,7 +107,21 @@ def test_trainings_on_a_cluster_end_with_the_local_weights(nodes, script, run_co
 def test_a_training_refuses_a_folder_that_is_not_shared(run_copy, tmp_path):
     config = alone.Config(run=str(run_copy))
     with pytest.raises(ValueError, match="must lie on a disk that the whole cluster shares"):
-        fan_out._train(config, alone.train_all, str(run_copy / ".shared-0"), str(tmp_path), cluster.versions())
+        fan_out._train(config, "job", alone.train_all, str(run_copy / ".shared-0"), str(tmp_path), cluster.versions())
+
+
+def test_a_training_whose_machine_is_lost_goes_on_on_another(nodes, run_copy, tmp_path):
+    def train(config):
+        path, lost = tmp_path / "A.lock", tmp_path / "lost"
+        with lock.hold(path):
+            if not lost.exists():
+                lost.touch()
+                path.write_text(path.read_text().replace(socket.gethostname(), "elsewhere"))
+                os._exit(1)
+        return [{"test_accuracy": 1.0}]
+
+    assert len(fan_out.run(nodes.address, train, [alone.Config(run=str(run_copy))], run_copy)) == 1
+    assert (tmp_path / "lost").exists()
 
 
 def test_a_search_on_a_cluster_ends_with_the_local_front(searched, finished_run):

@@ -85,6 +85,15 @@ def test_a_slurm_job_that_is_requeued_elsewhere_goes_on(path, monkeypatch, job, 
         assert json.loads(path.read_text())["job"] == job
 
 
+@pytest.mark.parametrize("name", ["mine", "other"])
+def test_a_job_of_the_same_name_goes_on_elsewhere(path, monkeypatch, name):
+    path.parent.mkdir()
+    path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-01", "own_job": "mine"}))
+    monkeypatch.setenv(lock.JOB, name)
+    with nullcontext() if name == "mine" else pytest.raises(ValueError, match="on another machine"), lock.hold(path):
+        assert json.loads(path.read_text())["own_job"] == name
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "\0\0", '{"pid": "x"}'])
 def test_a_lock_file_that_says_nothing_is_taken_over(path, content):
     path.parent.mkdir()
