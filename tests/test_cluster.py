@@ -246,3 +246,5 @@ def test_kubernetes_templates_are_whole_and_of_one_version(kind):
         _, program, *flags = shlex.split(content["spec"]["entrypoint"].partition(" && ")[2])
         assert (ROOT / program).exists()
         assert command.parse(search.Config, flags, "").ray == "auto"
+        (head,) = spec["headGroupSpec"]["template"]["spec"]["containers"]
+        assert {"name": lock.JOB, "value": content["metadata"]["name"]} in head["env"]
