@@ -91,9 +91,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         config = replace(CONFIG, run=home)
         space, data = train.load_inputs(config)
-        wait, start = begin(cluster.AUTO, "cpu"), time.perf_counter()
-        net, _ = train.train(config, space, data)
-    figures = {"training_seconds": time.perf_counter() - start, "waited_seconds": seconds(wait)}
+        with begin(cluster.AUTO, "cpu") as wait:
+            start = time.perf_counter()
+            net, _ = train.train(config, space, data)
+            figures = {"training_seconds": time.perf_counter() - start, "waited_seconds": seconds(wait)}
     pool = wait().send(CONFIG, space, net, data, RECALIBRATE, {})
     populations = [space.sample(rng, POPULATION) for rng in map(np.random.default_rng, range(rounds))]
     figures |= throughput(pool, train.make_oracle(CONFIG, net, data, RECALIBRATE), populations)

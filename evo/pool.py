@@ -6,10 +6,12 @@ replaced, and its piece given to another. Shapes: N population, L layers.
 """
 
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
 from types import ModuleType
@@ -85,10 +87,11 @@ class Work(NamedTuple):
 class Pool:
     """The supernet oracle's face. On CPUs the scores are the local oracle's, bit for bit.
 
-    A worker per GPU of the cluster; one per core if `device` is cpu or there is no GPU.
+    A worker per GPU of the cluster; one per core if `device` is cpu or there is no GPU. It begins with the first, or
+    without any once the caller has `left`.
     """
 
-    def __init__(self, ray: ModuleType, device: str = "auto"):
+    def __init__(self, ray: ModuleType, device: str = "auto", left: threading.Event | None = None):
         self.ray, self.versions, self.judge = ray, cluster.versions(), None
         self.device, share = cluster.share(ray, device)
         self.actor = ray.remote(**share)(Worker)
@@ -98,7 +101,7 @@ class Pool:
         self.times: deque[float] = deque(maxlen=100)  # seconds that the last pieces took
         self.deaths, self.heard = 0, time.monotonic()
         self._hire()
-        while not self.idle:  # other versions are refused now, not after a training
+        while not (self.idle or (left and left.is_set())):  # other versions are refused now, not after a training
             list(self._answers())
 
     def send(
@@ -204,15 +207,19 @@ class Pool:
             print(f"waiting for a Ray worker: has the cluster a free {self.kind}?", file=sys.stderr, flush=True)
 
 
-def begin(address: str, device: str) -> Callable[[], Pool]:
-    """Makes a pool while the caller goes on; the function that is given waits for it.
+@contextmanager
+def begin(address: str, device: str) -> Iterator[Callable[[], Pool]]:
+    """Makes a pool while the caller goes on; the function that is given waits for it. Who leaves needs it no more.
 
     A cluster at a HOST:PORT runs already: it is waited for here, so that ValueError ends what it must not begin.
     """
     cluster.check(address)
-    executor = ThreadPoolExecutor(1)
-    made = executor.submit(lambda: Pool(cluster.connect(address), device))
+    executor, left = ThreadPoolExecutor(1), threading.Event()
+    made = executor.submit(lambda: Pool(cluster.connect(address), device, left))
     executor.shutdown(wait=False)
-    if address != cluster.AUTO:
-        made.result()
-    return made.result
+    try:
+        if address != cluster.AUTO:
+            made.result()
+        yield made.result
+    finally:
+        left.set()  # else Python would wait at its end for a worker, which a full cluster never has

@@ -13,6 +13,7 @@ import supernet.early  # noqa: F401 (before PyTorch)
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -291,8 +292,8 @@ def main(config: Config) -> None:
     if not timed:
         make_engine(config, space, goals.Costs(space))  # limits that nothing meets end here, before anything is written
     claimed, taken = claims(config, space, data), take_over(config, space, data)
-    pool = begin(config.ray, config.supernet.compute.device) if config.ray else None  # Ray starts during the training
-    with lock.hold(config.folder / lock.NAME):
+    ray = begin(config.ray, config.supernet.compute.device) if config.ray else nullcontext()
+    with ray as pool, lock.hold(config.folder / lock.NAME):  # Ray starts during the training
         run_folder.check(config.folder, *claimed)
         costs, asked = load_costs(config, space), given
         given = warm_start.allowed(given, costs.violation(given, config.limits()), config.evaluations)

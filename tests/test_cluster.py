@@ -92,6 +92,21 @@ def midway(shared: pool.Pool, happens, monkeypatch) -> None:
     monkeypatch.setattr(shared, "_answers", interrupted)
 
 
+def test_who_leaves_waits_for_no_worker_of_a_full_cluster(nodes, monkeypatch):
+    class Holder:
+        pass
+
+    ray, before = cluster.connect(nodes.address), set(threading.enumerate())
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+    holder = ray.remote(num_cpus=1)(Holder).remote()
+    ray.get(holder.__ray_ready__.remote())
+    with pool.begin(cluster.AUTO, "cpu"):
+        (waits,) = [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
+    waits.join(30)
+    assert not waits.is_alive()
+    ray.kill(holder)
+
+
 def test_trainings_on_a_cluster_end_with_the_local_weights(nodes, script, run_copy, tmp_path):
     here = shutil.copytree(run_copy, tmp_path / "here")
     flags = ("--pick", "A", "--seed", "0", "1", "--epochs", "1", "--threads", "1")
