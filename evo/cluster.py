@@ -26,6 +26,7 @@ GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 
 ROOT, ROOMS = Path(__file__).parents[1], ("search_spaces", "supernet", "evo", "results")
 PACKAGES = ("torch", "numpy", "ray")
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+QUIET |= {"RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1"}  # Ray's answer to SIGTERM is a stack, and SIGABRT after 3 s
 HASTY = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # seconds to join a cluster that answers
 # The first makes Ray's nodes take 127.0.0.1 as their address; it is Ray's own default away from Linux.
 PRIVATE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from importlib.metadata import version
@@ -105,6 +106,19 @@ def test_who_leaves_waits_for_no_worker_of_a_full_cluster(nodes, monkeypatch):
     waits.join(30)
     assert not waits.is_alive()
     ray.kill(holder)
+
+
+def test_sigterm_is_answered_as_without_ray(nodes):
+    code = """if True:
+        import os, signal, sys
+        from evo import cluster
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        cluster.connect(sys.argv[1])
+        os.kill(os.getpid(), signal.SIGTERM)
+    """
+    command = [sys.executable, "-c", code, nodes.address]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (143, "")
 
 
 def test_trainings_on_a_cluster_end_with_the_local_weights(nodes, script, run_copy, tmp_path):
