@@ -38,7 +38,7 @@ class Recipe:
     decay_norms: bool = True  # whether BatchNorms and biases decay too
     label_smoothing: float = 0.1
     clip: float = 0.0  # largest norm of all gradients together; 0: any
-    ema: float = 0.0  # decay of the mean of all weights, which is then what is kept; 0: the weights themselves
+    ema: float = 0.0  # decay of the mean of all weights (at first less), which is kept; 0: the weights themselves
     cutout: float = 0.0  # side of the square cut out, as a share of the image's
     drop_path: float = 0.0  # of the last residual; the earlier ones less, linearly
     drop_path_grows: bool = False  # from zero to its value over the training, at every residual the same
@@ -55,6 +55,12 @@ class Recipe:
         rising = min(1.0, epoch / self.warmup) if self.warmup else 1.0
         falling = 0.5 * (1 + cos(pi * epoch / self.epochs)) if self.decay == "cosine" else 0.97 ** floor(epoch / 2.4)
         return self.lr * rising * falling
+
+    def mean_decay(self, updates: int) -> float:
+        """Of the mean of the weights, after so many updates: as TensorFlow's `num_updates`, which MnasNet's code sets
+        [memory]. Else a short training would keep little but the weights it began with.
+        """
+        return min(self.ema, (1 + updates) / (10 + updates))
 
     def make_optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
         """Of all parameters, those that do not decay in a group of their own."""

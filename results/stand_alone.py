@@ -120,7 +120,10 @@ def _epoch(state: Trained, data: Data, recipe: Recipe, steps: Steps, rng, team: 
         for images, labels in _batches(data, recipe, rng, team):
             for group in state.optimizer.param_groups:
                 group["lr"] = steps.rate()
-            steps.passed(_update(state, images, labels, recipe, team, draws + steps.number, context))
+            loss = _update(state, images, labels, recipe, team, draws + steps.number, context)
+            if recipe.ema:
+                _average(state.kept, state.net, recipe.mean_decay(steps.number))
+            steps.passed(loss)
     return steps.end(state.net)
 
 
@@ -147,8 +150,6 @@ def _update(state: Trained, images, labels, recipe: Recipe, team: Team, seed: in
     if recipe.clip:
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.clip)
     state.optimizer.step()
-    if recipe.ema:
-        _average(state.kept, state.net, recipe.ema)
     return loss
 
 

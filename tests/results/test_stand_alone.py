@@ -89,6 +89,11 @@ def test_the_mean_of_weights_follows_its_recurrence():
     assert slow.num_batches_tracked == 7
 
 
+def test_the_mean_of_a_short_trainings_weights_has_learned(small, tmp_path):
+    _, _, history = fit(small, replace(KINDS["digits"], epochs=10, ema=0.9999), tmp_path)
+    assert history[-1]["accuracy"] > 0.5  # of ten classes
+
+
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole():
     recipe = replace(RECIPES["digits"], weight_decay=0.0, momentum=0.0, clip=0.5)
     images, labels = torch.randn(12, 6), torch.arange(12) % 4
