@@ -42,7 +42,8 @@ class DataConfig:
     stream: bool = False
     """Decode a folder's training and test images while they are needed: for sets larger than memory."""
     workers: Whole = None
-    """Processes that decode for --stream. Default: one per core that this process may use."""
+    """Processes that decode for --stream. Default: one per core that this process may use; torchrun's processes share
+    them."""
 
     def __post_init__(self):
         if self.data not in SOURCES:

@@ -107,7 +107,8 @@ def _folder(config) -> Parts:
             raise ValueError(f"{found[part]} and {found['train']} must hold the same classes; only one has {odd[0]!r}")
     size = config.image_size or _own_size(listed["train"][1])
     if config.stream:
-        workers = _cores() if config.workers is None else config.workers
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes on this host, which share its cores
+        workers = -(-_cores() // here) if config.workers is None else config.workers
         how = {"size": size, "workers": workers, "skip": config.skip_corrupt}
         return classes, {part: Stream(samples, **how) for part, (_, samples) in listed.items()}
     return classes, {part: Files(samples, size, config.skip_corrupt) for part, (_, samples) in listed.items()}

@@ -9,7 +9,7 @@ from torchvision.transforms.v2 import functional as TF
 from evo import search
 from evo.proposals.relax import halves
 from results import train
-from supernet import stream
+from supernet import sources, stream
 from supernet.data import DataConfig, load
 from supernet.stream import Stream
 
@@ -64,6 +64,13 @@ def test_crops_are_a_function_of_the_seed_whatever_the_number_of_workers(photogr
         assert torch.equal(images, others)
         assert torch.equal(labels, other_labels)
     assert not torch.equal(alone[0][0], batches(load(config(photographs)), seed=1)[0][0])
+
+
+def test_torchruns_processes_share_the_cores_that_decode(photographs, monkeypatch):
+    monkeypatch.setattr(sources, "_cores", lambda: 64)
+    assert load(config(photographs, workers=None)).train.workers == 64
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert load(config(photographs, workers=None)).train.workers == 8
 
 
 def test_decoding_draws_nothing_from_the_global_generator(photographs):
