@@ -178,7 +178,8 @@ def _appears(path: Path, text: str) -> bool:
 def team(parts: int, device: torch.device) -> Iterator[Team]:
     """The processes that torchrun has started, this one alone if it has not; all but the first are silent.
 
-    ValueError if its variables are half set, or if there is no GPU for this process.
+    ValueError if its variables are half set or wrong, or if there is no GPU for this process; ConnectionError if the
+    others cannot be reached.
     """
     there = [name for name in VARIABLES if name in os.environ]
     if not set(there) & {"RANK", "LOCAL_RANK", "WORLD_SIZE"}:
@@ -189,15 +190,24 @@ def team(parts: int, device: torch.device) -> Iterator[Team]:
         raise ValueError(
             f"torchrun's variables are half set: {missing} missing; start with torchrun, or unset the rest"
         )
-    rank, local, size = (_number(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+    rank, local, size, _ = (_number(name) for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT"))
+    if rank >= size:
+        raise ValueError(f"torchrun's variable RANK is {rank}, of WORLD_SIZE {size} from 0; start with torchrun")
     _take_gpu(local, device)
-    store, *_ = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(_start(store, rank, size), store)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WAIT)
+    _meet(rank, size, "nccl" if device.type == "cuda" else "gloo")
     with _silent(rank > 0):
         yield Team(rank, size, parts, device)
     dist.destroy_process_group()
+
+
+def _meet(rank: int, size: int, backend: str) -> None:
+    """Waits for the others. ConnectionError if they cannot be reached."""
+    try:
+        store, *_ = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(_start(store, rank, size), store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WAIT)
+    except RuntimeError as error:
+        raise ConnectionError(f"process {rank} cannot reach the others: {str(error).splitlines()[0]}") from error
 
 
 def _start(store: dist.Store, rank: int, size: int) -> str:

@@ -149,6 +149,8 @@ WHOLE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "loca
     [
         ({"RANK": "0", "WORLD_SIZE": "2"}, "half set: LOCAL_RANK, MASTER_ADDR, MASTER_PORT missing"),
         ({**WHOLE, "RANK": "first"}, "RANK is 'first', not a number"),
+        ({**WHOLE, "MASTER_PORT": "x"}, "MASTER_PORT is 'x', not a number"),
+        ({**WHOLE, "RANK": "1"}, "RANK is 1, of WORLD_SIZE 1 from 0"),
     ],
 )
 def test_torchruns_variables_must_be_whole(script, tmp_path, variables, values, message):
@@ -157,6 +159,16 @@ def test_torchruns_variables_must_be_whole(script, tmp_path, variables, values, 
     assert outcome.code == 2
     assert message in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_another_program_has_ends_in_one_line(script, tmp_path, variables):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        variables(**{**WHOLE, "MASTER_PORT": str(taken.getsockname()[1])})
+        outcome = script(train, "--run", tmp_path / "run", *TINY)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: process 0 cannot reach the others: ")
 
 
 def test_a_host_with_fewer_gpus_than_processes_is_refused(variables, monkeypatch):
