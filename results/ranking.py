@@ -70,17 +70,22 @@ def kendall_resampled(
 ) -> np.ndarray:
     """`kendall` of every resample (R, N), where a network drawn twice is a tie in both orders: (R,).
 
-    With costs (N,), of the pairs alone whose costs are equal.
+    With costs (N,), of the pairs alone whose costs are equal. Without them, of many networks it sorts each resample,
+    which of few takes longer than looking at all their pairs at once.
     """
-    scores, truth = (stats.rankdata(order, "dense").astype(np.float32) for order in (scores, truth))
-    times = times.astype(np.float32)
+    if cost is None and len(truth) > MANY:
+        return np.array([kendall(np.repeat(scores, row), np.repeat(truth, row)) for row in times.astype(int)])
+    cost = np.ones(len(truth)) if cost is None else cost
+    order = np.argsort(cost, kind="stable")
+    scores, truth = (stats.rankdata(values, "dense").astype(np.float32)[order] for values in (scores, truth))
+    cost, times = cost[order], times[:, order].astype(np.float32)
     sums = np.zeros((3, len(times)))  # over all pairs: concordant less discordant, untied in scores, untied in truth
     for rows in np.array_split(np.arange(len(truth)), -(-len(truth) // ROWS)):
-        a, b = np.sign(scores[rows, None] - scores), np.sign(truth[rows, None] - truth)
-        if cost is not None:
-            a, b = (signs * equal(cost[rows], cost) for signs in (a, b))
+        near = slice(*np.searchsorted(cost, (cost[rows[0]] / (1 + 2 * NEAR), cost[rows[-1]] * (1 + 2 * NEAR))))
+        same = equal(cost[rows], cost[near])
+        a, b = (np.sign(values[rows, None] - values[near]) * same for values in (scores, truth))
         for total, signs in zip(sums, (a * b, a * a, b * b), strict=True):
-            total += (times[:, rows] @ signs * times).sum(1, dtype=float)
+            total += (times[:, rows] @ signs * times[:, near]).sum(1, dtype=float)
     untied = np.sqrt(sums[1] * sums[2])
     return np.divide(sums[0], untied, out=np.zeros(len(times)), where=untied != 0)
 

@@ -44,7 +44,7 @@ def test_spearman_ignores_scale_and_shares_the_ranks_of_ties():
     assert ranking.spearman(np.array([1, 1, 2]), np.array([1, 2, 3])) == pytest.approx(np.sqrt(3) / 2)
 
 
-@pytest.mark.parametrize(("n", "values"), [(40, 5), (40, 1000), (1203, 1000)])
+@pytest.mark.parametrize(("n", "values"), [(40, 5), (40, 1000), (1203, 1000), (2203, 50)])
 def test_resampled_taus_equal_those_of_the_repeated_networks(n, values, rng):
     a, b = rng.integers(values, size=(2, n))
     times = ranking.resample(n, rng, 5)
@@ -52,6 +52,18 @@ def test_resampled_taus_equal_those_of_the_repeated_networks(n, values, rng):
     drawn = [np.repeat(np.arange(n), row) for row in times]
     expected = [ranking.kendall(a[i], b[i]) for i in drawn]
     assert ranking.kendall_resampled(a, b, times) == pytest.approx(expected, abs=1e-6)
+    assert ranking.kendall_resampled(a, b, times, np.ones(n)) == pytest.approx(expected, abs=1e-6)  # of all pairs
+
+
+def test_at_equal_cost_no_other_pairs_are_looked_at(rng, monkeypatch):
+    """Or else comparing all of NAS-Bench-201 would take longer than a piece of benchmarks/ranking.sh."""
+    looked, equal = [], ranking.equal
+    monkeypatch.setattr(
+        ranking, "equal", lambda rows, others: looked.append(len(rows) * len(others)) or equal(rows, others)
+    )
+    cost, (a, b) = rng.permutation(np.repeat(np.arange(1.0, 11), 600)), rng.integers(50, size=(2, 6000))
+    ranking.kendall_at_equal_cost(a, b, cost)
+    assert sum(looked) < 6000**2 / 4
 
 
 @pytest.mark.parametrize(("n", "values"), [(40, 5), (1203, 1000)])
