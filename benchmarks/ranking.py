@@ -118,10 +118,11 @@ BENCHES = {
 def measure(space: str, variant: str, reading: str, seed: int, arguments: Namespace) -> dict:
     """One supernet in one reading: trained and read if that is not there yet."""
     bench = BENCHES[space]
-    flags, networks = bench.scales[arguments.scale]
-    networks = arguments.networks or networks
+    flags, every = bench.scales[arguments.scale]
+    networks = arguments.networks or every
+    few = f"-{arguments.networks}" if arguments.networks else ""  # figures of so many are never taken for those of all
     folder = record.ROOT / "runs" / f"ranking-{arguments.scale}" / space / f"{variant.replace(' ', '_')}-{seed}"
-    path = folder / f"ranking-{reading.replace(' ', '_')}.json"
+    path = folder / f"ranking-{reading.replace(' ', '_')}{few}.json"
     if not path.exists():
         where = ["--run", str(folder), "--space", space, "--data", "folder", "--data-root", arguments.data_root]
         which = [*flags.split(), *bench.variants[variant].split(), "--seed", str(seed)]

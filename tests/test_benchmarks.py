@@ -52,6 +52,15 @@ def test_every_variant_is_measured_with_its_seeds_and_strict_fairness_in_every_r
     ]
 
 
+def test_figures_of_few_networks_are_not_taken_for_those_of_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranking.record, "ROOT", tmp_path)
+    monkeypatch.setattr(ranking.train, "main", lambda config: Path(config.run).mkdir(parents=True, exist_ok=True))
+    monkeypatch.setattr(ranking, "ranked", lambda config, along: {"networks": config.networks})
+    for asked, networks in ((None, 120), (12, 12), (13, 13), (None, 120)):
+        arguments = Namespace(scale="medium", networks=asked, data_root="images", tables="tables")
+        assert ranking.measure("nas_bench_macro", "strict", "by loss", 0, arguments)["networks"] == networks
+
+
 @pytest.mark.parametrize("additive", [True, False])
 def test_a_truth_that_adds_up_survives_smoothing_and_no_other(additive, planted, rng, monkeypatch):
     space, encodings, _, _ = planted
