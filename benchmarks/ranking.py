@@ -297,17 +297,26 @@ def main() -> None:
     parser.add_argument("--networks", type=int, help="score only so many")
     arguments = parser.parse_args()
     train.load = cache(train.load)  # all runs have the same images, and reading them takes long
-    for space in arguments.spaces:
-        if arguments.scale not in BENCHES[space].scales:
-            continue
+    spaces = [space for space in arguments.spaces if arguments.scale in BENCHES[space].scales]
+    asked = {space: wanted(space, arguments) for space in spaces}  # what is wrong is said before anything is trained
+    for space, variants in asked.items():
         found: dict[tuple[str, str], list[dict]] = {}
-        words = [word.partition(":") for word in arguments.variants or BENCHES[space].variants]
-        variants = {name: int(seeds or arguments.seeds) for name, _, seeds in words}
-        if "strict" not in variants:
-            raise ValueError("all others are compared with strict: name it among the --variants")
         for variant, reading, seed in plan(variants, arguments.readings):
             found.setdefault((variant, reading), []).append(measure(space, variant, reading, seed, arguments))
         write(space, found, arguments)
+
+
+def wanted(space: str, arguments: Namespace) -> dict[str, int]:
+    """The variants of this space and their numbers of seeds; ValueError if one is unknown, or the table not there."""
+    bench = BENCHES[space]
+    words = [word.partition(":") for word in arguments.variants or bench.variants]
+    variants = {name: int(seeds or arguments.seeds) for name, _, seeds in words}
+    if "strict" not in variants:
+        raise ValueError("all others are compared with strict: name it among the --variants")
+    if unknown := sorted(variants.keys() - bench.variants.keys()):
+        raise ValueError(f"{space} has no --variants {', '.join(unknown)}; it has {', '.join(bench.variants)}")
+    truth.from_table(str(Path(arguments.tables) / bench.table), search_spaces.load(space))
+    return variants
 
 
 def plan(variants: dict[str, int], readings: list[str]) -> list[tuple[str, str, int]]:

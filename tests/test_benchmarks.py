@@ -52,6 +52,22 @@ def test_every_variant_is_measured_with_its_seeds_and_strict_fairness_in_every_r
     ]
 
 
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        (["uniform"], "name it among the --variants"),
+        (
+            ["strict", "turns", "unifrom:1"],
+            "nas_bench_macro has no --variants turns, unifrom; it has strict, expectation",
+        ),
+        (None, "there is no table"),
+    ],
+)
+def test_what_cannot_be_compared_is_said_before_anything_is_trained(variants, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        ranking.wanted("nas_bench_macro", Namespace(variants=variants, seeds=3, tables=str(tmp_path)))
+
+
 def test_figures_of_few_networks_are_not_taken_for_those_of_all(tmp_path, monkeypatch):
     monkeypatch.setattr(ranking.record, "ROOT", tmp_path)
     monkeypatch.setattr(ranking.train, "main", lambda config: Path(config.run).mkdir(parents=True, exist_ok=True))
