@@ -1,14 +1,16 @@
 """Are the picks better than chance at the same cost? A, B, C against random networks of equal multiply-adds.
 
-python benchmarks/picks.py RUN [--name digits]
+python benchmarks/picks.py RUN [--name digits] [-- FLAGS]
 
 The random networks become picks of RUN too, named random-*; all are trained stand-alone there, with the same recipe and
-the same seeds. Called again it goes on where it was. What follows -- goes to results/train.py.
+the same seeds. Called again it goes on where it was. FLAGS go to results/train.py.
 """
 
+import argparse
 import json
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -87,16 +89,21 @@ def _figures(run: Path, name: str, seeds: list[str]) -> dict:
     return {"test_accuracy": mean(found), "spread": spread, "seeds": found, "madds": cards[0]["madds"]}
 
 
-def main() -> None:
+def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags before --, and those after it."""
     parser = record.parser(__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--name", help="of the record; default: the folder's")
     parser.add_argument("--seeds", nargs="+", default=["0", "1", "2"])
     parser.add_argument("--random", type=int, default=3, help="networks per pick")
-    parser.add_argument("flags", nargs="*")
-    given = parser.parse_args()
+    own = list(takewhile(lambda word: word != "--", argv))
+    return parser.parse_args(own), argv[len(own) + 1 :]
+
+
+def main() -> None:
+    given, flags = parse(sys.argv[1:])
     chosen = choose(given.run, given.random)
-    command = training(given.run, chosen, given.seeds, given.flags)
+    command = training(given.run, chosen, given.seeds, flags)
     subprocess.run([sys.executable, *command], cwd=record.ROOT, check=True)
     print(
         record.save(

@@ -29,6 +29,13 @@ def test_rivals_cost_what_the_pick_costs_and_are_others(option):
     assert (np.abs(space.cost(found)[:, 0] / point["madds"] - 1) <= picks.NEAR).all()
 
 
+def test_flags_of_a_training_follow_those_of_the_comparison():
+    for own in (["RUN"], ["RUN", "--seeds", "0", "1"], ["RUN", "--name", "mine"], ["--random", "1", "RUN"]):
+        given, flags = picks.parse([*own, "--", "--epochs", "3"])
+        assert (given.run, flags) == (Path("RUN"), ["--epochs", "3"])
+        assert picks.parse(own) == (given, [])
+
+
 def test_nobody_is_ahead_of_himself_and_the_truth_is_ahead_of_its_reverse(tmp_path):
     truth = np.random.default_rng(0).random(20).tolist()
     right, wrong = ({"truth": truth, "score": [sign * value for value in truth]} for sign in (1, -1))
