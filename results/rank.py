@@ -21,6 +21,7 @@ import numpy as np
 
 from results import ranking, recipes, truth, verdict, verdict_tables
 from results.judged import RECALIBRATE, Judged, Reading
+from results.recipes import Recipe
 from search_spaces import SearchSpace
 from supernet import files, fit, run_folder
 from supernet.command import Run, Text, Whole, call
@@ -78,9 +79,13 @@ def true_accuracies(config: Config, net: Judged) -> Callable[[np.ndarray], tuple
     if config.table is not None:
         find = truth.from_table(config.table, net.space)
         return lambda encodings: (find(encodings),) * 2
-    recipe = config.training.over(recipes.find(None, net.data.name))
-    how = (recipe, config.seed, config.compute.context(net.data.mean.device))
+    how = (budget(config, net), config.seed, config.compute.context(net.data.mean.device))
     return partial(truth.trained, net.folder / "ranking", net.space, net.data, *how)
+
+
+def budget(config: Config, net: Judged) -> Recipe:
+    """By which networks are trained alone."""
+    return config.training.over(recipes.find(None, net.data.name))
 
 
 def compare(config: Config, net: Judged, along: bool = True) -> dict:
@@ -114,6 +119,7 @@ def compare(config: Config, net: Judged, along: bool = True) -> dict:
     about["of"] = {"space": net.space.spec, "data": net.saved["data"]}
     about["reading"] = run_folder.flat(config.reading) | {"by_loss": net.by_loss}
     about["asked"] = config.reading.mending.flags
+    about["budget"] = vars(budget(config, net)) if config.table is None else None
     return {**about, "sentence": verdict.sentence(figures), **figures, **columns}
 
 
@@ -133,7 +139,8 @@ def main(config: Config) -> None:
     content = compare(config, net)
     path = net.folder / "ranking.json"
     files.save_json(path, content)
-    source = "trained alone" if config.table is None else f"as in {Path(config.table).name}"
+    alone = content["budget"] and f"trained alone with --epochs {content['budget']['epochs']}"
+    source = alone or f"as in {Path(config.table).name}"
     print(f"{net.folder}: {content['networks']} networks of {net.space.name}, {source}\n")
     verdict_tables.show(content)
     trained, whole = net.progress()

@@ -125,6 +125,8 @@ def test_networks_are_trained_once_and_called_again_it_says_the_same(script, run
     assert max(map(len, outcome.out.splitlines())) <= 80
     content = read(run)
     assert content["networks"] == len(content["truth"]) == 10
+    assert "10 networks of digits, trained alone with --epochs 1" in outcome.out
+    assert [content["budget"][of] for of in ("epochs", "batch_size")] == [1, 512]
     assert list(content["gt_tau"]) == ["6", "12"]
     assert content["gt_tau"]["12"] == pytest.approx(content["tau"]["supernet"][0])
     weights = {path: path.stat().st_mtime_ns for path in run.glob("ranking/*/??????.safetensors")}
