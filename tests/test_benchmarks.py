@@ -10,12 +10,14 @@ import pytest
 import search_spaces
 from results import rank, verdict
 from results.ranking import kendall
+from supernet import files
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fronts
 import picks
 import ranking
 import untrained
+from tables import short
 
 
 @pytest.mark.parametrize("option", [0, 1, 5])  # the cheapest network of all, where nearly none is as cheap; a dear one
@@ -159,6 +161,23 @@ def test_an_order_by_the_truth_is_right_among_all_and_among_networks_of_equal_co
     assert right["beats"] > wrong["beats"]
     assert set(found) > {"supernet", *verdict.MENDS}
     assert right["tenth"] is None  # six networks
+
+
+def planted_record(scale: str, tau: float) -> dict:
+    s = {"mean": tau, "s_tau": None, "inside_best_tenth": [0.1, 0.3], "equal_cost": [None], "first": []}
+    s["first"] = [{"10": {"regret": regret}} for regret in (0.01, 0.02)]
+    supernets = {"strict": {ranking.PLAIN: s, "sized": s | {"mean": 0.7}, "naswot": s | {"mean": 0.6}}}
+    return {"space": "three_edge", "scale": scale, "supernets": supernets, "baselines": {"madds": [0.5, 0.4, 0.6]}}
+
+
+def test_in_short_the_largest_scale_speaks_for_its_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranking.record, "RECORDS", tmp_path)
+    for scale, tau in (("medium", 0.5), ("full", 0.55), ("reduced", 0.4)):
+        files.save_json(tmp_path / f"ranking-three_edge-{scale}.json", planted_record(scale, tau))
+    head, _, *rows = short.ranking().splitlines()
+    assert head.endswith("| `three_edge`, full |")
+    cells = [row.split(" | ")[1].removesuffix(" |") for row in rows]
+    assert cells == ["0.55 (0.50)", "too few", "0.20", "one seed", "0.70, `--size-weight 0.5`", "1.50"]
 
 
 def test_one_draw_in_many_moves_means_but_not_what_is_usually_given_up():
