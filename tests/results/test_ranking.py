@@ -7,7 +7,8 @@ import pytest
 from results import ranking
 from supernet.oracle import TableOracle
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+PLACES = [Path(__file__).parents[up] / part for up, part in ((2, "data"), (3, "shared/data"))]
+DATA = next((place for place in PLACES if (place / "deeper_insights_64_truth.csv").exists()), PLACES[0])
 STEPS, TRUTH = DATA / "deeper_insights_64_supernet_last128steps.csv", DATA / "deeper_insights_64_truth.csv"
 
 
