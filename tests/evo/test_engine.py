@@ -86,7 +86,7 @@ def test_cheap_columns_by_number_and_by_function_are_the_same_search():
     assert (first == second).all()
 
 
-@pytest.mark.parametrize("cheap", [[-1], {3: lambda e: planted(e)[:, 2]}], ids=str)
+@pytest.mark.parametrize("cheap", [[-1], {3: lambda e: planted(e)[:, 2]}], ids=["before", "behind"])
 def test_cheap_columns_that_there_are_not_are_refused(cheap):
     with pytest.raises(ValueError, match=r"cheap names column .*: the objectives have 3, counted from 0"):
         minimise((4,) * 10, planted, 80, cheap=cheap)
@@ -108,7 +108,9 @@ def test_with_cheap_functions_nothing_is_scored_twice():
     assert len(set(scored)) == len(scored) == 120
 
 
-@pytest.mark.parametrize("cheap", [None, [1], {1: lambda e: [e.sort(axis=1), planted(e)[:, 1]][1]}], ids=str)
+@pytest.mark.parametrize(
+    "cheap", [None, [1], {1: lambda e: [e.sort(axis=1), planted(e)[:, 1]][1]}], ids=["none", "by number", "of its own"]
+)
 def test_a_black_box_may_change_what_it_is_given(cheap):
     def sorting(encodings):
         encodings.sort(axis=1)
