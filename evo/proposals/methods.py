@@ -18,7 +18,8 @@ BILEVEL = Level()
 class Method:
     """Weights: SGD, `lr` to `lr_min` along a half cosine, momentum 0.9, gradients clipped to norm 5. Alphas: Adam.
 
-    Alphas rest for the first `warmup` share of the epochs; options below `threshold` are dropped at the end.
+    Alphas rest for the first `warmup` share of the epochs, but for the last; options below `threshold` are dropped at
+    the end.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Method:
     @property
     def resting(self) -> int:
         """Epochs before the first one in which the alphas learn."""
-        return math.ceil(self.warmup * self.epochs)
+        return min(math.ceil(self.warmup * self.epochs), self.epochs - 1)
 
 
 def darts() -> Method:

@@ -76,6 +76,13 @@ def test_alphas_rest_while_the_weights_warm_up(few, tmp_path):
     assert history[1]["weights"] != history[0]["weights"]
 
 
+def test_alphas_learn_in_the_last_epoch_though_it_be_the_only_one(few, tmp_path):
+    method = replace(methods.method("pc_darts"), epochs=1, batch_size=48)
+    first = {name: alpha.detach().clone() for name, alpha in Relaxed(method, tiny(), 0).alphas.items()}
+    relaxed, _ = relax(method, tiny(), few, 0, tmp_path / "a.safetensors")
+    assert not any(torch.equal(first[name], alpha) for name, alpha in relaxed.alphas.items())
+
+
 def test_no_rule_ends_a_search_while_its_alphas_rest(few, tmp_path, monkeypatch):
     monkeypatch.setattr(health, "skips", lambda space, encoding: 2)
     method = replace(quick("pc_darts"), epochs=4, warmup=0.5)
