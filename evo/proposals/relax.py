@@ -160,8 +160,8 @@ def relax(
     """The method after its epochs, from `path` if it holds a checkpoint, and a row of `Epoch` for each.
 
     With `stop` it ends early, with the epoch that the rule returns to as the last row: see `health`. ValueError for a
-    space that cannot be relaxed so; FloatingPointError if the alphas are no numbers: `path` then holds the last good
-    epoch.
+    space that cannot be relaxed so; FloatingPointError if loss, alphas or weights are no numbers: `path` then holds the
+    last good epoch.
     """
     if stop not in health.STOPS:
         raise ValueError(f"unknown rule {stop!r} to stop by; known are {', '.join(health.STOPS)}")
@@ -202,10 +202,11 @@ def _epoch(relaxed: Relaxed, data: Data, seed: int, epoch: int, path: Path) -> E
             losses.append(relaxed.step_weights(train_batch))
         sharpness = _eigenvalue(relaxed, val_batch, seed) if epoch % health.EVERY == 0 else None
     loss = torch.stack(losses).mean().item()
-    if not (math.isfinite(loss) and all(alpha.isfinite().all() for alpha in relaxed.alphas.values())):
+    learnt = (*relaxed.alphas.values(), *relaxed.weights.values())
+    if not (math.isfinite(loss) and torch.stack([tensor.isfinite().all() for tensor in learnt]).all()):
         saved = f"the last good epoch is saved in {path}" if epoch else "no epoch was good"
         raise FloatingPointError(
-            f"{method.name}: the loss or the alphas became no numbers in epoch {epoch + 1}; {saved}. "
+            f"{method.name}: the loss, the alphas or the weights became no numbers in epoch {epoch + 1}; {saved}. "
             "Begin again in another --run with other settings"
         )
     mixture, encoding = relaxed.mixture(), relaxed.encoding()

@@ -170,6 +170,20 @@ def test_alphas_that_are_no_numbers_stop_the_search_and_the_last_good_epoch_stay
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
+def test_weights_that_the_last_step_of_an_epoch_leaves_no_numbers_are_not_saved(few, tmp_path, monkeypatch):
+    path, step = tmp_path / "relaxation.safetensors", Relaxed.step_weights
+
+    def broken(relaxed, batch):
+        loss = step(relaxed, batch)
+        relaxed.net.head[-1].weight.data.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(Relaxed, "step_weights", broken)
+    with pytest.raises(FloatingPointError, match="weights became no numbers in epoch 1; no epoch was good"):
+        relax(replace(quick("darts"), batch_size=96), tiny(), few, 0, path)  # half of the images, in one step
+    assert not path.exists()
+
+
 def test_alphas_that_are_no_numbers_at_once_leave_nothing_and_it_says_so(few, tmp_path, monkeypatch):
     path = tmp_path / "relaxation.safetensors"
     monkeypatch.setattr(Relaxed, "step_weights", lambda relaxed, batch: torch.tensor(torch.nan))
