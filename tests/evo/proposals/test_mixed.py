@@ -213,6 +213,17 @@ def test_noise_decays_to_zero_or_not_at_all():
     assert Noise().scale(1.0) == 1
 
 
+def test_noise_of_a_chain_is_on_its_identities_alone_and_in_training_alone():
+    space = search_spaces.load("nas_bench_macro", image_size=8, num_classes=5)
+    layer = next(layer for layer in made(space, Relaxation(noise=Noise()))[0].layers if "identity" in layer.names)
+    x = torch.randn(2, layer.portion, 8, 8)
+    for training, identity, noisy in ((True, 1.0, True), (True, 0.0, False), (False, 1.0, False)):
+        layer.train(training)
+        weights = torch.tensor([identity if name == "identity" else 0.5 for name in layer.names])
+        with torch.no_grad():
+            assert torch.equal(layer(x, weights, 1.0), layer(x, weights, 1.0)) is not noisy
+
+
 def test_noise_is_on_skips_alone_and_in_training_alone():
     relaxation = Relaxation(none=False, noise=Noise())
     net, groups, alphas = made(tiny(), relaxation)

@@ -18,6 +18,7 @@ from evo.proposals.relax import Relaxed
 from evo.proposals.relaxation import Relaxation
 from evo.proposers import Natural
 from search_spaces import published
+from supernet import checkpoint
 
 QUICK = ("--epochs", "1", "--evaluations", "120", "--population", "20", "--threads", "1", "--recalibrate", "0")
 SHORT = ("--train-images", "96", "--score-images", "20", "--proposer-epochs", "1", "--batch-size", "96")
@@ -69,6 +70,20 @@ def test_a_relaxation_that_its_threshold_leaves_nothing_of_says_so(
     (found,) = Proposals((name,), 1).prepare(space, few, 0, tmp_path)
     assert ("no option reaches its threshold of 0.85" in capsys.readouterr().out) is said
     assert (len(np.unique(found.propose(np.random.default_rng(0), None, 20), axis=0)) == 1) is said
+
+
+def test_a_rule_and_a_seed_reach_the_relaxation(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(health, "ITERATIONS", 1)
+    monkeypatch.setattr(health, "skips", lambda space, encoding: 2)
+    space, few = search_spaces.load("digits"), digits._replace(train=digits.train.take(np.arange(96)))
+    histories = []
+    for seed, stop in ((0, "never"), (0, "skips"), (1, "skips")):
+        folder = tmp_path / f"{seed}-{stop}"
+        Proposals(("darts",), 2, stop).prepare(space, few, seed, folder)
+        histories.append(checkpoint.meta(folder / "proposer-darts.safetensors", "relaxation")["history"])
+    assert [len(history) for history in histories] == [2, 1, 1]
+    losses = [history[0]["loss"] for history in histories]
+    assert losses[0] == losses[1] != losses[2]
 
 
 def test_what_misses_a_free_limit_is_not_proposed(proposer):

@@ -8,6 +8,7 @@ import torch
 import search_spaces
 from evo.proposals import methods
 from evo.proposals.levels import Level
+from evo.proposals.relax import CLIP, MOMENTUM
 from evo.proposals.relaxation import BETA, Noise, Relaxation
 
 
@@ -98,6 +99,37 @@ def with_two_options():
 def test_what_is_no_relaxation_or_method_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "weights", "alphas", "betas", "warmup", "threshold"),
+    [
+        ("darts", 64, (0.025, 0.001), 3e-4, (0.5, 0.999), 0, 0.0),
+        ("darts2", 64, (0.025, 0.001), 3e-4, (0.5, 0.999), 0, 0.0),
+        ("pc_darts", 256, (0.1, 0.0), 6e-4, (0.5, 0.999), 15, 0.0),
+        ("fair_darts", 128, (0.005, 0.001), 3e-3, (0.9, 0.999), 0, 0.85),
+        ("noisy_darts", 128, (0.05, 0.001), 3e-4, (0.5, 0.999), 0, 0.0),
+        ("milenas", 64, (0.025, 0.001), 3e-4, (0.5, 0.999), 0, 0.0),
+        ("milenas2", 64, (0.025, 0.001), 3e-4, (0.5, 0.999), 0, 0.0),
+    ],
+)
+def test_published_settings(name, batch, weights, alphas, betas, warmup, threshold):
+    m = methods.method(name)
+    assert (m.batch_size, (m.lr, m.lr_min), m.alpha_lr, m.alpha_betas) == (batch, weights, alphas, betas)
+    assert (m.epochs, m.decay, m.alpha_decay) == (50, 3e-4, 1e-3)
+    assert (m.resting, m.threshold) == (warmup, threshold)
+    assert (MOMENTUM, CLIP) == (0.9, 5.0)
+
+
+def test_published_parts():
+    levels = {name: make().level for name, make in methods.METHODS.items()}
+    assert [name for name, level in levels.items() if level.unrolled] == ["darts2", "milenas2"]
+    assert [name for name, level in levels.items() if level.train] == ["milenas", "milenas2"]
+    relaxations = {name: make().relaxation for name, make in methods.METHODS.items()}
+    assert [name for name, r in relaxations.items() if not r.none] == ["fair_darts", "noisy_darts"]
+    assert (relaxations["fair_darts"].gate, relaxations["fair_darts"].norm) == ("sigmoid", "l2")
+    assert (relaxations["fair_darts"].zero_one, relaxations["pc_darts"].partial) == (10.0, 4)
+    assert relaxations["noisy_darts"].noise == Noise("additive", 0.2, 0.0, decay=False)
 
 
 def test_published_methods_are_products_of_their_parts():
