@@ -159,9 +159,9 @@ def relax(
 ) -> tuple[Relaxed, list[dict]]:
     """The method after its epochs, from `path` if it holds a checkpoint, and a row of `Epoch` for each.
 
-    With `stop` it ends early, with the epoch that the rule returns to as the last row: see `health`. ValueError for a
-    space that cannot be relaxed so; FloatingPointError if loss, alphas or weights are no numbers: `path` then holds the
-    last good epoch.
+    With `stop` it ends early, with the epoch that the rule returns to as the last row, and says so: see `health`.
+    ValueError for a space that cannot be relaxed so; FloatingPointError if loss, alphas or weights are no numbers:
+    `path` then holds the last good epoch.
     """
     if stop not in health.STOPS:
         raise ValueError(f"unknown rule {stop!r} to stop by; known are {', '.join(health.STOPS)}")
@@ -178,7 +178,10 @@ def relax(
             checkpoint.save(path, relaxed.state(), {**meta, "history": history}, True)
             progress.advance(1, loss=row.loss, accuracy=row.accuracy, skips=row.skips)
     last = stopped(method, history, stop)
-    return relaxed, history if last is None else history[: last + 1]
+    if last is None:
+        return relaxed, history
+    print(f"{method.name}: --proposer-stop {stop} takes epoch {last + 1} of {len(history)} trained as the last")
+    return relaxed, history[: last + 1]
 
 
 def stopped(method: Method, history: Sequence[dict], stop: str) -> int | None:

@@ -72,7 +72,7 @@ def test_a_relaxation_that_its_threshold_leaves_nothing_of_says_so(
     assert (len(np.unique(found.propose(np.random.default_rng(0), None, 20), axis=0)) == 1) is said
 
 
-def test_a_rule_and_a_seed_reach_the_relaxation(digits, tmp_path, monkeypatch):
+def test_a_rule_and_a_seed_reach_the_relaxation_and_what_the_rule_does_is_said(digits, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(health, "ITERATIONS", 1)
     monkeypatch.setattr(health, "skips", lambda space, encoding: 2)
     space, few = search_spaces.load("digits"), digits._replace(train=digits.train.take(np.arange(96)))
@@ -81,6 +81,8 @@ def test_a_rule_and_a_seed_reach_the_relaxation(digits, tmp_path, monkeypatch):
         folder = tmp_path / f"{seed}-{stop}"
         Proposals(("darts",), 2, stop).prepare(space, few, seed, folder)
         histories.append(checkpoint.meta(folder / "proposer-darts.safetensors", "relaxation")["history"])
+        said = "darts: --proposer-stop skips takes epoch 1 of 1 trained as the last\n" in capsys.readouterr().out
+        assert said is (stop == "skips")
     assert [len(history) for history in histories] == [2, 1, 1]
     losses = [history[0]["loss"] for history in histories]
     assert losses[0] == losses[1] != losses[2]
