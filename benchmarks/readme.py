@@ -11,7 +11,7 @@ from functools import partial
 
 import record
 from ranking import BENCHES, SCALES
-from tables import cluster, darts, picks, ranking, reliability, search, short, speed, text
+from tables import cluster, darts, picks, ranking, ranking_short, reliability, search, speed, text
 
 DOCUMENTS = (record.ROOT / "README.md", *sorted((record.ROOT / "docs").glob("*.md")))
 PARTS: dict[str, Callable[[], str]] = {
@@ -29,7 +29,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "picks-published": picks.published,
     "report-table": speed.report,
     **{f"ranking-{space}-{scale}": partial(ranking.ranking, space, scale) for space in BENCHES for scale in SCALES},
-    "ranking-short": short.ranking,
+    "ranking-short": ranking_short.table_of_spaces,
     "ranking-trust": ranking.trust,
     "deeper-insights": ranking.deeper_insights,
     "ranking-changes": ranking.changes,

@@ -17,7 +17,7 @@ import fronts
 import picks
 import ranking
 import untrained
-from tables import short
+from tables import ranking_short
 
 
 @pytest.mark.parametrize("option", [0, 1, 5])  # the cheapest network of all, where nearly none is as cheap; a dear one
@@ -174,7 +174,7 @@ def test_in_short_the_largest_scale_speaks_for_its_space(tmp_path, monkeypatch):
     monkeypatch.setattr(ranking.record, "RECORDS", tmp_path)
     for scale, tau in (("medium", 0.5), ("full", 0.55), ("reduced", 0.4)):
         files.save_json(tmp_path / f"ranking-three_edge-{scale}.json", planted_record(scale, tau))
-    head, _, *rows = short.ranking().splitlines()
+    head, _, *rows = ranking_short.table_of_spaces().splitlines()
     assert head.endswith("| `three_edge`, full |")
     cells = [row.split(" | ")[1].removesuffix(" |") for row in rows]
     assert cells == ["0.55 (0.50)", "too few", "0.20", "one seed", "0.70, `--size-weight 0.5`", "1.50"]

@@ -8,7 +8,7 @@ from results import verdict
 from tables.text import table
 
 
-def ranking() -> str:
+def table_of_spaces() -> str:
     """Of each space the record of the largest scale, a column each."""
     names = [[f"ranking-{space}-{scale}" for scale in SCALES] for space in BENCHES]
     there = [[name for name in each if (record.RECORDS / f"{name}.json").exists()] for each in names]
